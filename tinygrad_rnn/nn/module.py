@@ -1,0 +1,150 @@
+"""Module: parts that learn, made of Parameters and of other Modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..op import Array
+from ..tensor import Tensor
+
+Rng = np.random.Generator | int | None
+
+
+class Parameter(Tensor):
+    """A leaf that requires a gradient and that a Module finds among its attributes.
+
+    >>> Parameter([1.0, 2.0], name="weight")
+    Parameter([1., 2.], name='weight', requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        requires_grad: bool = True,
+        dtype: npt.DTypeLike | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(data, requires_grad=requires_grad, dtype=dtype, name=name)
+
+
+class Module:
+    """Its parameters are its attributes that are Parameters, and those of its Modules.
+
+    Attributes may be lists or tuples of Modules. A subclass defines `forward`.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Parameter(2.0)
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> Scale()(3.0).item(), [name for name, _ in Scale().named_parameters()]
+    (6.0, ['factor'])
+    """
+
+    training = True
+
+    def forward(self, *inputs: Any) -> Any:
+        """What calling the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        """What `forward` computes."""
+        return self.forward(*inputs, **settings)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules among the attributes; those in a list are named `attribute.position`."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, (list, tuple)):
+                for k, part in enumerate(value):
+                    if isinstance(part, Module):
+                        yield f"{name}.{k}", part
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all that are inside it."""
+        yield self
+        for _, child in self.named_children():
+            yield from child.modules()
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with its dotted name."""
+        seen: set[Parameter] = set()
+        for name, parameter in self._own_and_inner_parameters(""):
+            if parameter not in seen:
+                seen.add(parameter)
+                yield name, parameter
+
+    def _own_and_inner_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child._own_and_inner_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def zero_grad(self) -> None:
+        """Forgets all gradients: `.grad` becomes None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self, mode: bool = True) -> Module:
+        """Sets whether the module is being trained, here and inside; returns the module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Sets that the module is used and not trained; returns the module."""
+        return self.train(False)
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of each parameter's values, by name."""
+        return {name: parameter.numpy() for name, parameter in self._own_and_inner_parameters("")}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over the values of each parameter, by name.
+
+        state: as `state_dict` gives it; anything that becomes an array of the same shape.
+        Raises: ValueError that lists every difference; then nothing has changed.
+        """
+        parameters = dict(self._own_and_inner_parameters(""))
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        wrong = [f"{name} is missing" for name in parameters if name not in arrays]
+        wrong += [f"{name} is not a parameter" for name in arrays if name not in parameters]
+        wrong += [
+            f"{name} has shape {arrays[name].shape}, not {parameter.shape}"
+            for name, parameter in parameters.items()
+            if name in arrays and arrays[name].shape != parameter.shape
+        ]
+        if wrong:
+            raise ValueError(f"load_state_dict: {'; '.join(wrong)}")
+        for name, parameter in parameters.items():
+            parameter.data = arrays[name]
+
+    def __repr__(self) -> str:
+        own = [f"{name}: {p.shape}" for name, p in vars(self).items() if isinstance(p, Parameter)]
+        inner = [f"{name}: {child!r}" for name, child in self.named_children()]
+        lines = "\n".join(own + inner).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {lines}\n)" if lines else f"{type(self).__name__}()"
+
+
+def uniform(
+    shape: tuple[int, ...], bound: float, name: str, dtype: npt.DTypeLike, rng: np.random.Generator
+) -> Parameter:
+    """A Parameter drawn from U(-bound, bound), as PyTorch starts its layers.
+
+    >>> uniform((2, 3), 0.5, "weight", np.float32, np.random.default_rng(0)).dtype
+    dtype('float32')
+    """
+    return Parameter(rng.uniform(-bound, bound, shape), dtype=dtype, name=name)

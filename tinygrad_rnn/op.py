@@ -1,0 +1,164 @@
+"""What an operation is: a forward function and one derivative rule per input.
+
+An `Op` is declared whole, in one place, by the decorator `op`:
+
+    @op(elementwise=True, x=lambda g, z, x, y: g * y, y=lambda g, z, x, y: g * x)
+    def multiply(x, y):
+        return x * y
+
+A rule gets the incoming gradient g, the result z, the inputs and the settings, and returns the
+gradient with respect to its input. Rules are written with operators and ops, so they work on
+arrays (numbers), on Tensors (a recorded backward pass) and on whatever else has `__record__`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Rule = Callable[..., Any]
+
+
+class Op:
+    """An operation: `forward(*inputs, **settings)` and, by input name, its `rules`.
+
+    name: str. inputs: names of the positional arguments, which carry arrays.
+    settings: names of the keyword arguments, which are small and hashable.
+    edges: for each input its derivative rule, None where it has none.
+    differentiable: whether any input has one.
+    elementwise: inputs broadcast against each other, entry by entry.
+    variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
+    accumulate: `(total, terms) -> total` adds many calls' results at once (see `Term`).
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        rules: dict[str, Rule],
+        *,
+        elementwise: bool = False,
+        accumulate: Callable[[Any, list[Term]], Any] | None = None,
+    ) -> None:
+        functools.update_wrapper(self, forward)
+        parameters = inspect.signature(forward).parameters.values()
+        self.name = forward.__name__
+        self.forward = forward
+        self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.settings = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
+        self.variadic = bool(rest and rest[0] in rules)
+        self.elementwise = elementwise
+        self.accumulate = accumulate
+        self.edges = tuple(rules.get(name) for name in self.inputs)
+        self.differentiable = any(self.edges)
+        self._counts = () if self.variadic else range(1000) if rest else (len(self.inputs),)
+        self._names = frozenset(self.settings)
+        self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        for name in rules:
+            if name not in self.inputs:
+                raise TypeError(f"{self.name}: rule for {name!r}, but the inputs are {self.inputs}")
+
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        """The result; recorded where an input asks for it by `__record__`."""
+        if len(inputs) not in self._counts or settings.keys() != self._names:
+            inputs, settings = self._bind(inputs, settings)
+        for x in inputs:
+            record = getattr(x, "__record__", None)
+            if record is not None:
+                return record(self, inputs, settings)
+        return self.forward(*inputs, **settings)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a class attribute, an op is a method of its first input."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({', '.join((*self.inputs, *self.settings))})>"
+
+    def explain(self, error: Exception, inputs: Iterable[Any]) -> Exception:
+        """The error again, with the op's name and what it was given."""
+        if str(error).startswith(f"{self.name}: "):
+            return error
+        given = ", ".join(
+            f"{name}: {_describe(x)}" for name, x in zip(self._each_input(), inputs, strict=False)
+        )
+        kinds = (np.exceptions.AxisError, IndexError, ValueError, TypeError)
+        kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
+        return kind(f"{self.name}: {error} (given {given})")
+
+    def _bind(
+        self, inputs: tuple[Any, ...], settings: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Every input at its place and every setting by its name, as the rules expect them."""
+        names = (*self.inputs, *self.settings)
+        placed = dict(zip(names, inputs, strict=False))
+        given = {**self._defaults, **placed, **settings}
+        wrong = [name for name in settings if name in placed or name not in names]
+        missing = [name for name in names if name not in given]
+        if wrong or missing or len(inputs) > len(names):
+            problem = f"no argument {wrong[0]!r}" if wrong else f"not {len(inputs)} arguments"
+            raise TypeError(
+                f"{self.name}: takes {', '.join(names)} and returns a new result; {problem}"
+            )
+        bound = tuple([given.pop(name) for name in self.inputs])
+        return (tuple(bound[0]) if self.variadic else bound), given
+
+    def _each_input(self) -> Iterable[str]:
+        if self.variadic:
+            return (f"{self.inputs[0]}[{k}]" for k in range(1_000_000))
+        return self.inputs
+
+
+def _describe(x: Any) -> str:
+    """Shape and dtype of an array or Tensor; another value as it prints.
+
+    >>> _describe(np.zeros((2, 3)))
+    '(2, 3) float64'
+    """
+    return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:60]
+
+
+class Term:
+    """One term of a gradient's sum: a call of an op, not made yet.
+
+    A rule returns a Term where many terms are cheaper added together than one by one: the
+    products of T time steps are one product of stacked operands, and T slices are written into
+    one array of zeros. `op.accumulate` knows how.
+    """
+
+    __slots__ = ("inputs", "op", "settings")
+
+    def __init__(self, op: Op, *inputs: Any, **settings: Any) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings
+
+    def __call__(self) -> Any:
+        """The term's value: the call made now."""
+        return self.op(*self.inputs, **self.settings)
+
+
+def op(
+    *,
+    elementwise: bool = False,
+    accumulate: Callable[[Any, list[Term]], Any] | None = None,
+    **rules: Rule,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Declares an op: decorates its forward function; `rules` are given by input name.
+
+    Raises: TypeError where a rule names no input.
+
+    >>> @op(elementwise=True, x=lambda g, z, x: g * (x + x))
+    ... def double_area(x):
+    ...     return x * x
+    >>> double_area(3.0)
+    9.0
+    >>> double_area
+    <op double_area(x)>
+    """
+    return functools.partial(Op, rules=rules, elementwise=elementwise, accumulate=accumulate)

@@ -1,0 +1,159 @@
+# Rules name ops that are declared further down, which mypy cannot follow:
+# mypy: disable-error-code="has-type"
+"""The softmax family and the losses that sequences are trained with. Classes lie on one axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..op import op
+from .elementwise import not_equal, where
+from .reduce import Axis, kept, mean, sum
+
+
+@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(x, axis=axis))
+def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along the axes, without overflow; -inf where every entry is.
+
+    >>> logsumexp(np.array([1000.0, 1000.0]))
+    np.float64(1000.6931471805599)
+    """
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore", over="ignore"):
+        kept = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return kept if keepdims else np.squeeze(kept, axis=axis)[()]
+
+
+@op(x=lambda g, z, x, axis: z * (g - sum(g * z, axis=axis, keepdims=True)))
+def softmax(x: Any, *, axis: Axis = -1) -> Any:
+    """exp(x) over its sum along the axis, without overflow: probabilities that add up to 1.
+
+    An entry of -inf gets 0; where all are -inf, or one is inf, the result is NaN.
+
+    >>> softmax(np.array([1000.0, 1000.0, -np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
+    with np.errstate(invalid="ignore"):
+        powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+        return powers / np.sum(powers, axis=axis, keepdims=True)
+
+
+@op(x=lambda g, z, x, axis: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))
+def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
+    """log(softmax(x)), without overflow.
+
+    >>> log_softmax(np.array([1000.0, 0.0]))
+    array([    0., -1000.])
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x = x - np.max(x, axis=axis, keepdims=True)
+        return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+
+
+@op(logits=lambda g, z, logits, targets: kept(g, logits, -1) * _miss(logits, targets))
+def negative_log_likelihood(logits: Any, targets: Any) -> Any:
+    """-log(softmax(logits)[target]) for each example; exact for any logits.
+
+    logits: (..., V) float. targets: (...) int, in [0, V). Result: (...).
+    Equation: dL/dlogits = softmax(logits) - one-hot(target).
+
+    >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]))
+    array([1000.])
+    """
+    return -np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)[..., 0]
+
+
+def _miss(logits: Any, targets: Any) -> Any:
+    """What the probabilities are too large by: softmax minus one-hot."""
+    return softmax(logits) - one_hot(targets, classes=logits.shape[-1])
+
+
+@op()
+def one_hot(targets: Any, *, classes: int) -> Any:
+    """1 at the target's class, else 0. targets: (...) int. Result: (..., classes) bool.
+
+    >>> one_hot(np.array([1, 0]), classes=2) + 0
+    array([[0, 1],
+           [1, 0]])
+    """
+    return np.equal(targets[..., None], np.arange(classes))
+
+
+def cross_entropy(
+    logits: Any, targets: Any, *, reduction: str = "mean", ignore_index: int = -100
+) -> Any:
+    """Cross-entropy of softmax(logits) against the targets.
+
+    logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index; or probabilities
+    (..., V) float. reduction: "mean" (over the targets that are not ignored), "sum" or "none".
+    Result: (), or (...) for "none", where ignored targets give 0.
+    Raises: IndexError for a target out of range, ValueError for shapes, TypeError for dtypes.
+
+    >>> cross_entropy(np.array([[0.0, 0.0], [1000.0, 0.0]]), np.array([0, 1]), reduction="none")
+    array([6.93147181e-01, 1.00000000e+03])
+    """
+    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
+    if targets.dtype.kind == "f" and targets.shape == logits.shape:
+        return reduce_loss("cross_entropy", -sum(targets * log_softmax(logits), axis=-1), reduction)
+    _check_targets(logits, targets, ignore_index)
+    counted = not_equal(targets, ignore_index)
+    losses = negative_log_likelihood(logits, where(counted, targets, 0))
+    losses = where(counted, losses, 0)
+    if reduction == "mean":
+        return sum(losses) / sum(counted)
+    return reduce_loss("cross_entropy", losses, reduction)
+
+
+def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
+    if targets.dtype.kind not in "iu":
+        raise TypeError(
+            f"cross_entropy: targets have shape {targets.shape} and dtype {targets.dtype}; they "
+            f"must be integers of shape {logits.shape[:-1]}, or probabilities of {logits.shape}"
+        )
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"cross_entropy: targets have shape {targets.shape}, but logits {logits.shape}: "
+            f"integer targets must have shape {logits.shape[:-1]}"
+        )
+    ids = getattr(targets, "_array", targets)
+    wrong = (ids != ignore_index) & ((ids < 0) | (ids >= logits.shape[-1]))
+    if np.any(wrong):
+        raise IndexError(
+            f"cross_entropy: target {ids[wrong].flat[0]} is out of range: logits have "
+            f"{logits.shape[-1]} classes, so targets must be in [0, {logits.shape[-1]})"
+        )
+
+
+def mse_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
+    """Squared error. prediction, target: one shape. reduction: "mean", "sum" or "none".
+
+    Raises: ValueError where the shapes differ.
+
+    >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    np.float64(2.0)
+    """
+    if np.shape(prediction) != np.shape(target):
+        raise ValueError(
+            f"mse_loss: prediction has shape {np.shape(prediction)}, target {np.shape(target)}: "
+            "they must be equal; reshape one of them"
+        )
+    error = prediction - target
+    return reduce_loss("mse_loss", error * error, reduction)
+
+
+def reduce_loss(name: str, losses: Any, reduction: str) -> Any:
+    """The mean or the sum of the losses, or the losses themselves.
+
+    Raises: ValueError for another reduction; `name` is the loss's.
+
+    >>> reduce_loss("mse_loss", np.array([1.0, 3.0]), "sum")
+    np.float64(4.0)
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction is {reduction!r}; it must be 'mean', 'sum' or 'none'")
+    if reduction == "none":
+        return losses
+    return mean(losses) if reduction == "mean" else sum(losses)

@@ -1,0 +1,207 @@
+# Rules name ops that are declared further down, which mypy cannot follow:
+# mypy: disable-error-code="has-type"
+"""Operations that move entries about and compute nothing: views, joins, parts.
+
+The rule of each is its inverse; parts of one array give their gradients back as Terms, which the
+tape writes into one array of zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..op import Term, op
+
+
+@op(x=lambda g, z, x, shape: reshape(g, shape=x.shape))
+def reshape(x: Any, *, shape: Any) -> Any:
+    """The same entries in another shape; one size may be -1.
+
+    >>> reshape(np.arange(4.0), shape=(2, -1))
+    array([[0., 1.],
+           [2., 3.]])
+    """
+    return np.reshape(x, shape)
+
+
+def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
+    return axes if axes is None else tuple(int(k) for k in np.argsort(np.mod(axes, len(axes))))
+
+
+@op(x=lambda g, z, x, axes: transpose(g, axes=_inverse(axes)))
+def transpose(x: Any, *, axes: Sequence[int] | None = None) -> Any:
+    """The axes in another order, reversed where none is given.
+
+    >>> transpose(np.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
+    (3, 2, 4)
+    """
+    return np.transpose(x, axes)
+
+
+@op(elementwise=True, x=lambda g, z, x, shape: g)
+def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """x repeated along new axes and along axes of size 1.
+
+    >>> broadcast_to(np.array([1.0, 2.0]), shape=(2, 2))
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    return np.broadcast_to(x, shape)
+
+
+@op(x=lambda g, z, x, dtype: astype(g, dtype=x.dtype))
+def astype(x: Any, *, dtype: Any) -> Any:
+    """The values in another dtype.
+
+    >>> astype(np.array([1.0]), dtype=np.float32).dtype
+    dtype('float32')
+    """
+    return np.asarray(x).astype(dtype)
+
+
+@op(xs=lambda g, z, *xs, axis: _cut(g, xs, axis))
+def concatenate(*xs: Any, axis: int | None = 0) -> Any:
+    """Arrays joined along an axis that they have; None joins them flattened.
+
+    xs: one sequence of arrays, equal in shape but along the axis.
+    Raises: ValueError where there are none, or where another axis differs.
+
+    >>> concatenate([np.array([1.0]), np.array([2.0, 3.0])])
+    array([1., 2., 3.])
+    """
+    return np.concatenate(xs, axis=axis)
+
+
+def _cut(g: Any, xs: Sequence[Any], axis: int | None) -> list[Any]:
+    """g in pieces of the sizes of xs along the axis."""
+    if axis is None:
+        flat = split(g, np.cumsum([x.size for x in xs])[:-1].tolist())
+        return [reshape(part, shape=x.shape) for part, x in zip(flat, xs, strict=True)]
+    return split(g, np.cumsum([x.shape[axis] for x in xs])[:-1].tolist(), axis=axis)
+
+
+@op(xs=lambda g, z, *xs, axis: unbind(g, axis=axis))
+def stack(*xs: Any, axis: int = 0) -> Any:
+    """Arrays joined along a new axis. xs: one sequence of arrays of one shape.
+
+    Raises: ValueError where there are none, or where shapes differ.
+
+    >>> stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])], axis=1)
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    return np.stack(xs, axis=axis)
+
+
+def _write_slices(total: Any, terms: list[Term]) -> Any:
+    for term in terms:
+        if total is None:
+            total = np.zeros(term.settings["shape"], term.inputs[0].dtype)
+        total[term.settings["index"]] += term.inputs[0]
+    return total
+
+
+def _write_entries(total: Any, terms: list[Term]) -> Any:
+    for term in terms:
+        g, *index = term.inputs
+        if total is None:
+            total = np.zeros(term.settings["shape"], g.dtype)
+        np.add.at(total, tuple(index), g)
+    return total
+
+
+@op(x=lambda g, z, x, index: Term(unslice, g, shape=x.shape, index=index))
+def getitem(x: Any, *, index: Any) -> Any:
+    """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
+
+    >>> getitem(np.arange(6.0), index=slice(None, None, 2))
+    array([0., 2., 4.])
+    """
+    return x[index]
+
+
+@op(accumulate=_write_slices, x=lambda g, z, x, shape, index: g[index])
+def unslice(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
+    """Zeros of a shape with x at the index: the transpose of `getitem`.
+
+    >>> unslice(np.ones(2), shape=(4,), index=slice(1, 3))
+    array([0., 1., 1., 0.])
+    """
+    return _write_slices(None, [Term(unslice, x, shape=shape, index=index)])
+
+
+@op(x=lambda g, z, x, *index: Term(scatter, g, *index, shape=x.shape))
+def gather(x: Any, *index: Any) -> Any:
+    """The entries x[index] for an index with integer or boolean arrays in it: a copy.
+
+    >>> gather(np.array([5.0, 6.0]), np.array([1, 1, 0]))
+    array([6., 6., 5.])
+    """
+    return x[index]
+
+
+@op(accumulate=_write_entries, x=lambda g, z, x, *index, shape: g[index])
+def scatter(x: Any, *index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of a shape with x added at the index, repeats too: the transpose of `gather`.
+
+    >>> scatter(np.ones(3), np.array([1, 1, 0]), shape=(3,))
+    array([1., 2., 0.])
+    """
+    return _write_entries(None, [Term(scatter, x, *index, shape=shape)])
+
+
+def unbind(x: Any, axis: int = 0) -> list[Any]:
+    """The parts along an axis, which they lose: `x[0], x[1], ...` for axis 0.
+
+    >>> unbind(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+    [array([1., 3.]), array([2., 4.])]
+    """
+    return [x[_at(x, axis, k)] for k in range(x.shape[axis])]
+
+
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """The parts between the indices along an axis, or so many parts of one size.
+
+    Raises: ValueError where the axis can't be divided into so many equal parts.
+
+    >>> split(np.arange(4.0), [1, 3])
+    [array([0.]), array([1., 2.]), array([3.])]
+    """
+    size = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1 or size % indices_or_sections:
+            raise ValueError(
+                f"split: axis {axis} has size {size}, which {indices_or_sections} parts of one "
+                "size do not make up; give the indices to split at"
+            )
+        step = size // indices_or_sections
+        indices_or_sections = range(step, size, step or 1)
+    ends = [0, *indices_or_sections, size]
+    return [x[_at(x, axis, slice(start, end))] for start, end in pairwise(ends)]
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The entries at integer indices along an axis, or of the flattened array; repeats allowed.
+
+    Raises: IndexError where an index is out of range.
+
+    >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], axis=0)
+    array([[3., 4.],
+           [3., 4.],
+           [1., 2.]])
+    """
+    if axis is None:
+        return reshape(x, shape=(-1,))[indices]
+    return x[_at(x, axis, indices)]
+
+
+def _at(x: Any, axis: int, index: Any) -> Any:
+    """An index that is `index` along the axis and everything along the others."""
+    if not -x.ndim <= axis < x.ndim:
+        raise np.exceptions.AxisError(axis, x.ndim)
+    axis %= x.ndim
+    return (slice(None),) * axis + (index,) if axis else index

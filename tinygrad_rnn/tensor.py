@@ -1,0 +1,486 @@
+"""Tensor: an array that remembers where it came from.
+
+A Tensor is its own node of the graph: it points at its inputs and nothing points back, so a graph
+is freed by reference counting alone. Its serial is the moment it was recorded or, for a leaf, last
+written; a leaf newer than a node that used it means a gradient that would be wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import ops
+from .op import Array, Op
+from .ops.shape import gather, getitem
+from .tape import mode, pullback
+
+_next_serial = count(1).__next__
+_NOTHING: dict[str, Any] = {}
+
+
+def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
+    """The methods of a binary operator: for `x + y`, and for `y + x` with y no Tensor."""
+    return (
+        lambda x, y: _record(op, (x, y), _NOTHING),
+        lambda x, y: _record(op, (y, x), _NOTHING),
+    )
+
+
+class Tensor:
+    """An array of numbers that records what is computed from it.
+
+    data: array-like of float, int or bool; copied. dtype: NumPy dtype; float64 for Python floats.
+    requires_grad: whether `backward` fills `.grad`; only for floats. name: for drawings, errors.
+    Raises: TypeError for other dtypes, or integers that require a gradient.
+
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    Tensor([2., 4.])
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_array",
+        "_grad",
+        "_requires_grad",
+        "_retains_grad",
+        "inputs",
+        "name",
+        "op",
+        "scope",
+        "serial",
+        "settings",
+        "values",
+    )
+    op: Op | None
+    inputs: tuple[Any, ...]
+    values: Sequence[Any]
+    settings: dict[str, Any]
+    scope: tuple[str, ...]
+    name: str | None
+    _array: Array
+    _grad: Tensor | None
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        requires_grad: bool = False,
+        dtype: npt.DTypeLike | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._array = _copied(data, dtype)
+        self.op = None
+        self.inputs = ()
+        self.settings = _NOTHING
+        self.values = ()
+        self.serial = _next_serial()
+        self.scope = mode.get().scope
+        self.name = name
+        self._grad = None
+        self._retains_grad = False
+        self._requires_grad = False
+        self.requires_grad = requires_grad
+
+    # What it holds
+
+    shape: property = property(attrgetter("_array.shape"), doc="The sizes of the axes.")
+    ndim: property = property(attrgetter("_array.ndim"), doc="The number of axes.")
+    size: property = property(attrgetter("_array.size"), doc="The number of entries.")
+    dtype: property = property(attrgetter("_array.dtype"), doc="The entries' NumPy dtype.")
+
+    @property
+    def data(self) -> Array:
+        """The array itself, outside of the graph. Write it by assignment: `t.data -= step`.
+
+        The tape notices assignments, not writes into a part (`t.data[0] = 1`).
+        """
+        return self._array
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if self.op is not None:
+            raise RuntimeError(
+                f"data: a result of {self.op.name} cannot be written, the graph needs it; "
+                "write into a copy: t.detach()"
+            )
+        if value is not self._array:
+            value = np.array(value, dtype=self.dtype)
+            if value.shape != self.shape:
+                raise ValueError(f"data: cannot put shape {value.shape} in place of {self.shape}")
+            self._array = value
+        self.serial = _next_serial()
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by hand rather than recorded."""
+        return self.op is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self.op is not None:
+            raise RuntimeError("requires_grad: only a leaf's can be set; use t.detach()")
+        if value and self.dtype.kind != "f":
+            raise TypeError(
+                f"requires_grad: dtype is {self.dtype}, but only floats have gradients; "
+                "give dtype=float"
+            )
+        self._requires_grad = bool(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` found, of the tensor's shape and dtype; or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"grad: must be a Tensor or None, not {type(value).__name__}")
+        if value is not None and (value.shape, value.dtype) != (self.shape, self.dtype):
+            raise ValueError(
+                f"grad: shape {value.shape} and dtype {value.dtype} do not fit a tensor of "
+                f"{self.shape} and {self.dtype}"
+            )
+        self._grad = value
+
+    def numpy(self) -> Array:
+        """A copy of the values as an array."""
+        return self._array.copy()
+
+    def item(self) -> Any:
+        """The only entry as a Python number. Raises: ValueError where there are more."""
+        if self.size != 1:
+            raise ValueError(f"item: shape is {self.shape}; only one entry makes a number")
+        return self._array.item()
+
+    def detach(self) -> Tensor:
+        """The same values as a new leaf, which no gradient leaves."""
+        return Tensor(self._array, name=self.name)
+
+    # Gradients
+
+    def backward(self, gradient: Any = None, *, create_graph: bool = False) -> None:
+        """Adds the gradient of this tensor to `.grad` of each leaf it was computed from.
+
+        gradient: dL/dself of its shape; may be left out for one entry (then it is 1).
+        create_graph: gradients are recorded and can be differentiated again.
+        Raises: RuntimeError without a gradient to start from, or where a leaf was written after
+        it was recorded; then no `.grad` has changed.
+        """
+        gradients = pullback((self,), (_seed(self, gradient),), create_graph=create_graph)
+        totals = [
+            (node, _tensor(g) if node._grad is None else node._grad + g)
+            for node, g in gradients.items()
+        ]
+        for node, total in totals:
+            node._grad = total
+
+    def retain_grad(self) -> None:
+        """Keeps `.grad` of this tensor too, though it is no leaf."""
+        if not self._requires_grad:
+            raise RuntimeError("retain_grad: this tensor needs no gradient")
+        self._retains_grad = True
+
+    # Parts and shapes
+
+    def __getitem__(self, index: Any) -> Tensor:
+        if all(_is_basic(i) for i in index) if isinstance(index, tuple) else _is_basic(index):
+            return _record(getitem, (self,), {"index": index})
+        parts = index if isinstance(index, tuple) else (index,)
+        return _record(gather, (self, *map(_index_part, parts)), _NOTHING)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor's entries cannot be assigned, the graph may need them; build a new one with "
+            "where, concatenate or stack, or write a leaf's values outside of the graph: t.data = …"
+        )
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len: a 0-d Tensor has no length")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter([self[k] for k in range(len(self))])
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same entries in another shape; one size may be -1."""
+        return _record(ops.reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape})
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, reversed where none is given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return _record(ops.transpose, (self,), {"axes": order})
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: axes reversed."""
+        return _record(ops.transpose, (self,), {"axes": None})
+
+    astype = ops.astype
+    broadcast_to = ops.broadcast_to
+    clip = ops.clip
+    exp = ops.exp
+    log = ops.log
+    log_softmax = ops.log_softmax
+    logsumexp = ops.logsumexp
+    max = ops.max
+    mean = ops.mean
+    relu = ops.relu
+    sigmoid = ops.sigmoid
+    softmax = ops.softmax
+    split = ops.split
+    sqrt = ops.sqrt
+    sum = ops.sum
+    take = ops.take
+    tanh = ops.tanh
+    unbind = ops.unbind
+
+    # Operators
+
+    __add__, __radd__ = _operators(ops.add)
+    __sub__, __rsub__ = _operators(ops.subtract)
+    __mul__, __rmul__ = _operators(ops.multiply)
+    __truediv__, __rtruediv__ = _operators(ops.divide)
+    __pow__, __rpow__ = _operators(ops.power)
+    __matmul__, __rmatmul__ = _operators(ops.matmul)
+    __lt__, _ = _operators(ops.less)
+    __le__, _ = _operators(ops.less_equal)
+    __gt__, _ = _operators(ops.greater)
+    __ge__, _ = _operators(ops.greater_equal)
+    __eq__, _ = _operators(ops.equal)  # type: ignore[assignment]
+    __ne__, _ = _operators(ops.not_equal)  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Tensor:
+        return _record(ops.negative, (self,), _NOTHING)
+
+    def __abs__(self) -> Tensor:
+        return _record(ops.abs, (self,), _NOTHING)
+
+    def __bool__(self) -> bool:
+        return bool(self._array)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return self._array.__index__()
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._array, separator=", ", prefix=f"{type(self).__name__}(")
+        dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
+        name = f", name={self.name!r}" if self.name else ""
+        grad = ", requires_grad=True" if self._requires_grad and self.is_leaf else ""
+        return f"{type(self).__name__}({values}{dtype}{name}{grad}{f', op={self.op.name}' if self.op else ''})"
+
+    def __reduce__(self) -> Any:
+        if self.op is not None:
+            raise RuntimeError(
+                f"copy: a result of {self.op.name} is part of a graph; copy t.detach() instead"
+            )
+        return _rebuilt, (type(self), self._array, self._requires_grad, self.name)
+
+    # NumPy's functions on Tensors are recorded
+
+    def __record__(self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
+        return _record(op, inputs, settings)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self._requires_grad:
+            raise TypeError(
+                "a Tensor that requires a gradient does not become an array by itself, its "
+                "gradient would be lost: use t.numpy() or t.data if that is meant"
+            )
+        return np.array(self._array, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        function = _from_numpy(ufunc if method == "__call__" else None, name)
+        return function(*inputs, **kwargs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        return _from_numpy(function, function.__name__)(*args, **kwargs)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    *,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of sum(grad_outputs * outputs) by the inputs; `.grad` stays as it is.
+
+    outputs, inputs: a Tensor or several. grad_outputs: for each output an array of its shape, or
+    None for an output of one entry. Result: for each input a Tensor of its shape and dtype; None
+    where allow_unused and the outputs do not depend on it.
+    Raises: RuntimeError where an input needs no gradient or was not used.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> grad((x * x).sum(), x)
+    (Tensor([2., 4.]),)
+    """
+    sources = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    results = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    seeds = [grad_outputs] if isinstance(outputs, Tensor) else grad_outputs or [None] * len(results)
+    for k, x in enumerate(sources):
+        if not x._requires_grad:
+            raise RuntimeError(f"grad: {x.name or f'input {k}'} does not require a gradient")
+    seeds = [_seed(y, g) for y, g in zip(results, seeds, strict=True)]
+    found = pullback(results, seeds, wanted=set(sources), create_graph=create_graph)
+    for k, x in enumerate(sources):
+        if x not in found and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on {x.name or f'input {k}'}; "
+                "allow_unused=True gives None for it"
+            )
+    return tuple(_tensor(found[x]) if x in found else None for x in sources)
+
+
+def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
+    """The op's result on the inputs' arrays, and, where one requires a gradient, its place."""
+    arrays: list[Any] = []
+    requires_grad = False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            arrays.append(x._array)
+            if x._requires_grad:
+                requires_grad = True
+        else:
+            arrays.append(x if type(x) is float else _constant(op, x))
+    try:
+        array = op.forward(*arrays, **settings) if settings else op.forward(*arrays)
+    except (TypeError, ValueError, IndexError) as error:
+        raise op.explain(error, arrays) from error
+    recording, scope = _mode()
+    z = _new(Tensor)
+    z._array = array if type(array) is np.ndarray else np.asarray(array)
+    z.name = z._grad = None
+    z._retains_grad = False
+    z.serial = _next_serial()
+    z.scope = scope
+    if requires_grad and recording and op.differentiable:
+        z.op = op
+        z.inputs = inputs
+        z.settings = settings
+        z.values = arrays
+        z._requires_grad = True
+    else:
+        z.op = None
+        z.inputs = ()
+        z.settings = _NOTHING
+        z.values = ()
+        z._requires_grad = False
+    return z
+
+
+_new: Callable[[type[Tensor]], Tensor] = object.__new__
+_mode = mode.get
+
+
+def _constant(op: Op, x: Any) -> Any:
+    """An input that is no Tensor, as NumPy takes it."""
+    if isinstance(x, _PLAIN):
+        return x
+    return _numeric(np.asarray(x), op.name)
+
+
+_PLAIN = (int, slice, type(None), type(Ellipsis))
+
+
+def _numeric(array: Array, where: str) -> Array:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{where}: dtype is {array.dtype}; it must be a float, an int or bool")
+    return array
+
+
+def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
+    """A plain array of its own, in the machine's byte order."""
+    if isinstance(data, Tensor):
+        data = data._array
+    array = _numeric(np.array(data, dtype=dtype), "Tensor")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _tensor(value: Any) -> Tensor:
+    """A gradient as a Tensor: one that was recorded is one already."""
+    if isinstance(value, Tensor):
+        return value
+    tensor = Tensor(0.0)
+    tensor._array = value
+    return tensor
+
+
+def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
+    return kind(data, requires_grad=requires_grad, name=name)
+
+
+def _seed(output: Tensor, gradient: Any) -> Any:
+    """What the walk starts with: dL/doutput, 1 for an output of one entry."""
+    if not output._requires_grad:
+        raise RuntimeError("backward: this tensor depends on none that requires a gradient")
+    if gradient is None:
+        if output.size != 1:
+            raise RuntimeError(
+                f"backward: shape is {output.shape}, and only one entry has a gradient of its own; "
+                "reduce it with sum() or mean(), or give the gradient to start from"
+            )
+        return np.ones(output.shape, output.dtype)
+    value = gradient if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if value.shape != output.shape:
+        raise ValueError(f"backward: the gradient has shape {value.shape}, not {output.shape}")
+    return value.astype(output.dtype)
+
+
+def _is_basic(index: Any) -> bool:
+    """Whether an index is an int, a slice, None or Ellipsis, so that the part is a view."""
+    return isinstance(index, (int, np.integer, *_PLAIN[1:])) and not isinstance(index, bool)
+
+
+def _index_part(index: Any) -> Any:
+    if isinstance(index, Tensor):
+        index = index._array
+    if isinstance(index, _PLAIN) and not isinstance(index, bool):
+        return index
+    array = np.asarray(index)
+    return array if array.size else array.astype(bool if array.dtype == bool else int)
+
+
+def _from_numpy(function: Any, name: str) -> Callable[..., Any]:
+    """Our function of the same name."""
+    if function in _NUMPY:
+        return _NUMPY[function]
+    near = difflib.get_close_matches(name, [f.__name__ for f in _NUMPY], 1, 0)
+    raise TypeError(
+        f"np.{name} does not know Tensors; the nearest that does is np.{near[0]}; "
+        "for arrays without gradients use t.numpy()"
+    )
+
+
+_NUMPY: dict[Any, Callable[..., Any]] = {
+    getattr(np, name): getattr(ops, name) for name in ops.__all__ if hasattr(np, name)
+} | {
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size,
+}
