@@ -33,7 +33,8 @@ class Op:
     differentiable: whether any input has one.
     elementwise: inputs broadcast against each other, entry by entry.
     variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
-    accumulate: `(total, terms) -> total` adds many calls' results at once (see `Term`).
+    accumulate: `(total, terms) -> total` adds many calls' results at once (see `Term`); total is
+    an array to add to, or None.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class Op:
         rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
         self.variadic = bool(rest and rest[0] in rules)
         self.elementwise = elementwise
-        self.accumulate = accumulate
+        self._accumulate = accumulate
         self.edges = tuple(rules.get(name) for name in self.inputs)
         self.differentiable = any(self.edges)
-        self._counts = () if self.variadic else range(1000) if rest else (len(self.inputs),)
+        self._open = bool(rest) and not self.variadic
+        self._plain_count = -1 if rest or self.settings else len(self.inputs)
         self._names = frozenset(self.settings)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         for name in rules:
@@ -65,7 +67,7 @@ class Op:
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """The result; recorded where an input asks for it by `__record__`."""
-        if len(inputs) not in self._counts or settings.keys() != self._names:
+        if settings or len(inputs) != self._plain_count:
             inputs, settings = self._bind(inputs, settings)
         for x in inputs:
             record = getattr(x, "__record__", None)
@@ -79,6 +81,14 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.settings))})>"
+
+    def total(self, total: Any, terms: list[Term]) -> Any:
+        """An array with the sum of the terms' values, added to the array `total` if given."""
+        if self._accumulate is not None:
+            return self._accumulate(total, terms)
+        for term in terms:
+            total = np.array(term()) if total is None else np.add(total, term(), out=total)
+        return total
 
     def explain(self, error: Exception, inputs: Iterable[Any]) -> Exception:
         """The error again, with the op's name and what it was given."""
@@ -95,6 +105,9 @@ class Op:
         self, inputs: tuple[Any, ...], settings: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Every input at its place and every setting by its name, as the rules expect them."""
+        complete = self._open or (len(inputs) == len(self.inputs) and not self.variadic)
+        if complete and settings.keys() == self._names:
+            return inputs, settings
         names = (*self.inputs, *self.settings)
         placed = dict(zip(names, inputs, strict=False))
         given = {**self._defaults, **placed, **settings}
@@ -128,12 +141,12 @@ class Term:
 
     A rule returns a Term where many terms are cheaper added together than one by one: the
     products of T time steps are one product of stacked operands, and T slices are written into
-    one array of zeros. `op.accumulate` knows how.
+    one array of zeros. `op.total` knows how.
     """
 
     __slots__ = ("inputs", "op", "settings")
 
-    def __init__(self, op: Op, *inputs: Any, **settings: Any) -> None:
+    def __init__(self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
         self.op = op
         self.inputs = inputs
         self.settings = settings

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,62 +19,66 @@ from .ops.reduce import sum_to
 from .ops.shape import astype
 
 Node = Any
-ROWS_THAT_WAIT = 1024  # products of longer operands are faster one by one: they stay in the cache
+ENTRIES_THAT_WAIT = 2**18  # what waits is stacked, and stacks should stay in the cache
 
 
-class Mode(NamedTuple):
-    """What recording does just now, per thread and per asynchronous task."""
-
-    recording: bool = True
-    scope: tuple[str, ...] = ()
+# Whether results are recorded just now, and in which scope; per thread and asynchronous task.
+Mode = tuple[bool, tuple[str, ...]]
+mode: ContextVar[Mode] = ContextVar("mode", default=(True, ()))
 
 
-mode: ContextVar[Mode] = ContextVar("mode", default=Mode())
+class Totals:
+    """The gradients while their terms arrive.
 
-
-class Sum:
-    """A gradient while its terms arrive.
-
-    The first array is borrowed, the second makes a new one, later ones are added in place.
-    Terms wait, so that many of one op become one call.
+    The first array that arrives is borrowed, the second makes a new one that is owned, later ones
+    are added in place. Terms wait, so that many of one op become one call.
     """
 
-    __slots__ = ("owned", "rows", "total", "waiting")
+    __slots__ = ("arrays", "owned", "waiting")
 
-    def __init__(self, first: Any) -> None:
-        self.total: Any = None
-        self.owned = False
-        self.waiting: dict[Op, list[Term]] = {}
-        self.rows = 0
-        self.add(first)
+    def __init__(self) -> None:
+        self.arrays: dict[Node, Any] = {}
+        self.owned: set[Node] = set()
+        self.waiting: dict[Node, list[Term]] = {}
 
-    def add(self, gradient: Any) -> None:
-        """Adds an array, a Tensor or a Term."""
+    def add(self, node: Node, gradient: Any) -> None:
+        """One more array, Tensor or Term has arrived for the node."""
+        held = self.arrays.get(node)
         if type(gradient) is Term:
-            self._wait(gradient)
-        elif self.total is None:
-            self.total = gradient
-        elif self.owned:
-            self.total += gradient
+            self._wait(node, gradient)
+        elif held is None:
+            self.arrays[node] = gradient
+        elif node in self.owned:
+            held += gradient
         else:
-            self.total = self.total + gradient
-            self.owned = type(self.total) is np.ndarray
+            held = self.arrays[node] = held + gradient
+            if type(held) is np.ndarray:
+                self.owned.add(node)
 
-    def value(self) -> Any:
-        """The sum of all that has arrived."""
-        for op, terms in self.waiting.items():
-            total = op.accumulate(self.total if self.owned else None, terms)  # type: ignore[misc]
-            self.total = total if self.owned or self.total is None else self.total + total
-            self.owned = True
-        self.waiting, self.rows = {}, 0
-        return self.total
+    def _wait(self, node: Node, term: Term) -> None:
+        terms = self.waiting.get(node)
+        if terms is None:
+            terms = self.waiting[node] = []
+        terms.append(term)
+        if len(terms) * term.inputs[0].size > ENTRIES_THAT_WAIT:
+            self.gather(node)
 
-    def _wait(self, term: Term) -> None:
-        self.waiting.setdefault(term.op, []).append(term)
-        last = term.inputs[-1]
-        self.rows += len(last) if getattr(last, "ndim", 0) else 1
-        if self.rows > ROWS_THAT_WAIT:
-            self.value()
+    def gather(self, node: Node) -> None:
+        """Adds up what has waited, the calls of each op at once."""
+        by_op: dict[Op, list[Term]] = {}
+        for term in self.waiting.pop(node):
+            by_op.setdefault(term.op, []).append(term)
+        held = self.arrays.pop(node, None)
+        for op, terms in by_op.items():
+            if held is None and len(terms) == 1:
+                held = terms[0]()
+            elif node in self.owned:
+                held = op.total(held, terms)
+            else:
+                total = op.total(None, terms)
+                held = total if held is None else np.add(held, total, out=total)
+                self.owned.add(node)
+        self.arrays[node] = _fitted(held, node, None)
 
 
 @contextmanager
@@ -88,7 +92,7 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    with _in_mode(mode.get()._replace(recording=False)):
+    with _in_mode((False, mode.get()[1])):
         yield
 
 
@@ -110,7 +114,7 @@ class scope:
 
     def __enter__(self) -> None:
         recording, outer = mode.get()
-        self._token = mode.set(Mode(recording, (*outer, self._label)))
+        self._token = mode.set((recording, (*outer, self._label)))
 
     def __exit__(self, *_: object) -> None:
         mode.reset(self._token)
@@ -162,22 +166,25 @@ def pullback(
     """
     nodes = tape(*outputs)
     useful = None if wanted is None else _leading_to(wanted, nodes)
-    totals: dict[Node, Any] = {}
     found: dict[Node, Any] = {}
+    totals = Totals()
     for node, cotangent in zip(outputs, cotangents, strict=True):
-        totals[node] = _plus(totals[node], cotangent) if node in totals else cotangent
+        totals.add(node, cotangent)
+    arrays, waiting = totals.arrays, totals.waiting
     with _in_mode(mode.get()):
         for node in reversed(nodes):
-            held = totals.pop(node, None)
-            if held is None:
+            if node in waiting:
+                totals.gather(node)
+            g = arrays.pop(node, None)
+            if g is None:
                 continue
-            g = held if type(held) is np.ndarray else _value(held, node)
             if (node.op is None or node._retains_grad) if wanted is None else node in wanted:
-                found[node] = g if create_graph else np.array(g, order="C")
-            if create_graph:
-                mode.set(Mode(True, node.scope))
+                own = create_graph or node in totals.owned
+                found[node] = g if own else np.array(g, order="C")
             if node.op is not None:
                 _step(node, g, totals, useful, create_graph)
+    for node in (*arrays, *waiting):  # its place on the tape is after its use
+        raise _written(node)
     return found
 
 
@@ -190,49 +197,38 @@ def _leading_to(wanted: Collection[Node], nodes: list[Node]) -> set[Node]:
     return useful
 
 
-def _step(
-    node: Node, g: Any, totals: dict[Node, Any], useful: set[Node] | None, create_graph: bool
-) -> None:
+def _step(node: Node, g: Any, totals: Totals, useful: set[Node] | None, create_graph: bool) -> None:
     """Adds to the totals of one node's inputs what its rules make of its gradient g."""
-    op, inputs, settings, serial = node.op, node.inputs, node.settings, node.serial
-    z, values = (node, inputs) if create_graph else (node._array, node.values)
-    edges = _together(op, g, z, values, settings) if op.variadic else op.edges
-    for rule, x in zip(edges, inputs):  # noqa: B905 - inputs beyond the edges have no rule
-        if getattr(x, "serial", 0) > serial:
-            raise _written(node, x)
-        if rule is None or not getattr(x, "_requires_grad", False):
+    op, settings, arrays = node.op, node.settings, totals.arrays
+    if create_graph:
+        mode.set((True, node.scope))
+        given = (g, node, *node.inputs)
+    else:
+        given = (g, node._array, *node.values)
+    together = op.edges[0](*given, **settings) if op.variadic else None
+    for rule, x, needs in zip(together or op.edges, node.inputs, node.needs):  # noqa: B905
+        if not needs or (useful is not None and x not in useful):
+            if getattr(x, "serial", 0) > node.serial:
+                raise _written(x)
             continue
-        if useful is not None and x not in useful:
+        if together:
+            gradient = rule
+        elif rule is None:
             continue
-        gradient = rule(g, z, *values, **settings) if settings else rule(g, z, *values)
-        if type(gradient) is not Term:
-            array = x._array
-            if gradient.dtype is not array.dtype or gradient.shape != array.shape:
-                gradient = _fitted(gradient, x, op)
-        elif create_graph:
-            gradient = _fitted(gradient(), x, op)
-        held = totals.get(x)
-        totals[x] = gradient if held is None else _plus(held, gradient)
-
-
-def _together(op: Op, g: Any, z: Any, values: Sequence[Any], settings: dict[str, Any]) -> Any:
-    """The one rule's gradients of all inputs, each as the rule that gives it."""
-    rule = op.edges[0]
-    gradients = rule(g, z, *values, **settings) if rule else ()
-    return [lambda *_, gradient=gradient, **__: gradient for gradient in gradients]
-
-
-def _plus(held: Any, gradient: Any) -> Sum:
-    """One more term of a gradient has arrived."""
-    total = held if type(held) is Sum else Sum(held)
-    total.add(gradient)
-    return total
-
-
-def _value(held: Any, node: Node) -> Any:
-    """The node's whole gradient, of its shape and dtype."""
-    value = held() if type(held) is Term else held.value() if type(held) is Sum else held
-    return _fitted(value, node, None)
+        else:
+            gradient = rule(*given, **settings) if settings else rule(*given)
+        if type(gradient) is Term:
+            if not create_graph:
+                totals.add(x, gradient)
+                continue
+            gradient = gradient()
+        array = x._array
+        if gradient.dtype is not array.dtype or gradient.shape != array.shape:
+            gradient = _fitted(gradient, x, op)
+        if x in arrays:
+            totals.add(x, gradient)
+        else:
+            arrays[x] = gradient
 
 
 def _fitted(gradient: Any, x: Node, op: Op | None) -> Any:
@@ -248,9 +244,8 @@ def _fitted(gradient: Any, x: Node, op: Op | None) -> Any:
     return gradient if gradient.dtype == array.dtype else astype(gradient, dtype=array.dtype)
 
 
-def _written(node: Node, x: Node) -> RuntimeError:
-    name = x.name or f"a tensor of shape {x.shape}"
+def _written(x: Node) -> RuntimeError:
     return RuntimeError(
-        f"{node.op.name}: {name} was written after {node.op.name} had recorded it, so its "
-        "gradient would be wrong; call backward() before you change it, or compute the result anew"
+        f"backward: {x.name or f'a tensor of shape {x.shape}'} was written after it was recorded, "
+        "so its gradient would be wrong; call backward() before you change it, or compute anew"
     )

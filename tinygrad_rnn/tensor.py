@@ -54,6 +54,7 @@ class Tensor:
         "_retains_grad",
         "inputs",
         "name",
+        "needs",
         "op",
         "scope",
         "serial",
@@ -62,7 +63,8 @@ class Tensor:
     )
     op: Op | None
     inputs: tuple[Any, ...]
-    values: Sequence[Any]
+    values: tuple[Any, ...]
+    needs: tuple[bool, ...]
     settings: dict[str, Any]
     scope: tuple[str, ...]
     name: str | None
@@ -82,8 +84,9 @@ class Tensor:
         self.inputs = ()
         self.settings = _NOTHING
         self.values = ()
+        self.needs = ()
         self.serial = _next_serial()
-        self.scope = mode.get().scope
+        self.scope = mode.get()[1]
         self.name = name
         self._grad = None
         self._retains_grad = False
@@ -197,7 +200,7 @@ class Tensor:
     # Parts and shapes
 
     def __getitem__(self, index: Any) -> Tensor:
-        if all(_is_basic(i) for i in index) if isinstance(index, tuple) else _is_basic(index):
+        if type(index) is int or _is_basic(index):
             return _record(getitem, (self,), {"index": index})
         parts = index if isinstance(index, tuple) else (index,)
         return _record(gather, (self, *map(_index_part, parts)), _NOTHING)
@@ -299,9 +302,6 @@ class Tensor:
 
     # NumPy's functions on Tensors are recorded
 
-    def __record__(self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
-        return _record(op, inputs, settings)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
             raise TypeError(
@@ -358,20 +358,28 @@ def grad(
 
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
-    """The op's result on the inputs' arrays, and, where one requires a gradient, its place."""
-    arrays: list[Any] = []
-    requires_grad = False
-    for x in inputs:
-        if isinstance(x, Tensor):
-            arrays.append(x._array)
-            if x._requires_grad:
-                requires_grad = True
+    """The op's result on the inputs' arrays and, where one requires a gradient, its place."""
+    values: tuple[Any, ...]
+    needs: tuple[bool, ...]
+    if len(inputs) == 2:  # one and two inputs are unrolled: recording is what many small ops cost
+        x, y = inputs
+        if not isinstance(y, Tensor):
+            values, needs = (x._array, _constant(op, y)), (x._requires_grad, False)
+        elif not isinstance(x, Tensor):
+            values, needs = (_constant(op, x), y._array), (False, y._requires_grad)
         else:
-            arrays.append(x if type(x) is float else _constant(op, x))
+            values, needs = (x._array, y._array), (x._requires_grad, y._requires_grad)
+    elif len(inputs) == 1:
+        values, needs = (inputs[0]._array,), (inputs[0]._requires_grad,)
+    else:
+        tensors = [isinstance(x, Tensor) for x in inputs]
+        pairs = list(zip(inputs, tensors, strict=True))
+        values = tuple([x._array if tensor else _constant(op, x) for x, tensor in pairs])
+        needs = tuple([tensor and x._requires_grad for x, tensor in pairs])
     try:
-        array = op.forward(*arrays, **settings) if settings else op.forward(*arrays)
+        array = op.forward(*values, **settings) if settings else op.forward(*values)
     except (TypeError, ValueError, IndexError) as error:
-        raise op.explain(error, arrays) from error
+        raise op.explain(error, values) from error
     recording, scope = _mode()
     z = _new(Tensor)
     z._array = array if type(array) is np.ndarray else np.asarray(array)
@@ -379,23 +387,18 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
     z._retains_grad = False
     z.serial = _next_serial()
     z.scope = scope
-    if requires_grad and recording and op.differentiable:
-        z.op = op
-        z.inputs = inputs
-        z.settings = settings
-        z.values = arrays
+    if recording and True in needs and op.differentiable:
+        z.op, z.inputs, z.settings, z.values, z.needs = op, inputs, settings, values, needs
         z._requires_grad = True
     else:
-        z.op = None
-        z.inputs = ()
-        z.settings = _NOTHING
-        z.values = ()
+        z.op, z.inputs, z.settings, z.values, z.needs = None, (), _NOTHING, (), ()
         z._requires_grad = False
     return z
 
 
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 _mode = mode.get
+Tensor.__record__ = staticmethod(_record)  # type: ignore[attr-defined]
 
 
 def _constant(op: Op, x: Any) -> Any:
@@ -453,7 +456,9 @@ def _seed(output: Tensor, gradient: Any) -> Any:
 
 
 def _is_basic(index: Any) -> bool:
-    """Whether an index is an int, a slice, None or Ellipsis, so that the part is a view."""
+    """Whether an index is an int, a slice, None or Ellipsis, or such a tuple: a view."""
+    if isinstance(index, tuple):
+        return all([_is_basic(part) for part in index])
     return isinstance(index, (int, np.integer, *_PLAIN[1:])) and not isinstance(index, bool)
 
 

@@ -52,7 +52,7 @@ def rnn_steps(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> l
     states = []
     for t, z in enumerate(unbind(_affine(x, W_ih, b)), start=1):
         with scope(f"t={t}"):
-            h = f(z + matmul(h, W_hhT))
+            h = f(z + h @ W_hhT)
         states.append(h)
     return states
 

@@ -25,11 +25,33 @@ def _stacked(total: Any, terms: list[Term]) -> Any:
     return product if total is None else np.add(total, product, out=total)
 
 
-@op(
-    accumulate=_stacked,
-    a=lambda g, z, a, b: _left_gradient(g, a, b),
-    b=lambda g, z, a, b: _right_gradient(g, a, b),
-)
+def _left_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
+    if a.ndim == 2 and b.ndim == 2:
+        return _product(g, b.T, a.size)
+    if b.ndim == 2 and a.ndim > 2:
+        return matmul(g, b.T)
+    if b.ndim == 1:
+        column = reshape(g, shape=(*g.shape, 1))
+        return column * b if a.ndim != 2 else _product(column, reshape(b, shape=(1, -1)), a.size)
+    if a.ndim == 1:
+        return sum_to(matmul(b, reshape(g, shape=(*g.shape, 1)))[..., 0], a.shape)
+    return sum_to(matmul(g, _swapped(b)), a.shape)
+
+
+def _right_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
+    if a.ndim == 2 and b.ndim == 2:
+        return _product(a.T, g, b.size)
+    if b.ndim == 2 and a.ndim > 2:
+        return _product(_rows(a).T, _rows(g), b.size)
+    if b.ndim == 1:
+        return g * a if a.ndim == 1 else matmul(_rows(a).T, reshape(g, shape=(-1,)))
+    if a.ndim == 1:
+        column, row = reshape(a, shape=(-1, 1)), reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
+        return column * row if b.ndim != 2 else _product(column, row, b.size)
+    return sum_to(matmul(_swapped(a), g), b.shape)
+
+
+@op(accumulate=_stacked, a=_left_gradient, b=_right_gradient)
 def matmul(a: Any, b: Any) -> Any:
     """Matrix product over the last axis of a and the last but one of b, as `a @ b`.
 
@@ -40,47 +62,32 @@ def matmul(a: Any, b: Any) -> Any:
     >>> matmul(np.ones((2, 3)), np.ones((3, 4))).shape
     (2, 4)
     """
-    a, b = np.asarray(a), np.asarray(b)
+    try:
+        if a.ndim < 3 and b.ndim < 3:
+            return a.dot(b) if a.ndim and b.ndim else np.matmul(a, b)
+        if b.ndim == 2:  # one product of all rows, not one for each matrix
+            return _rows(a).dot(b).reshape(*a.shape[:-1], b.shape[-1])
+        return np.matmul(a, b)
+    except ValueError as error:
+        raise _mismatch(a, b) from error
+
+
+def _mismatch(a: Any, b: Any) -> ValueError:
     if not (a.ndim and b.ndim):
-        raise ValueError(f"matmul: a has shape {a.shape}, b {b.shape}: use multiply for a number")
+        return ValueError(f"matmul: a has shape {a.shape}, b {b.shape}: use multiply for a number")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
-        raise ValueError(
+        return ValueError(
             f"matmul: b has shape {b.shape}, but a, of shape {a.shape}, ends in {a.shape[-1]}: "
             f"b must {'start with' if b.ndim < 3 else 'have as last axis but one'} {a.shape[-1]}"
         )
-    if b.ndim > 2:
-        return np.matmul(a, b)
-    if a.ndim > 2 and b.ndim == 2:  # one product of all rows, not one for each matrix
-        return np.dot(_rows(a), b).reshape(*a.shape[:-1], b.shape[-1])
-    return np.dot(a, b)
+    return ValueError(f"matmul: the stacks of matrices {a.shape} and {b.shape} do not broadcast")
 
 
-def _left_gradient(g: Any, a: Any, b: Any) -> Any:
-    if b.ndim == 1:
-        column = reshape(g, shape=(*g.shape, 1))
-        return _product(column, reshape(b, shape=(1, -1))) if a.ndim == 2 else column * b
-    if a.ndim == 1:
-        return sum_to(matmul(b, reshape(g, shape=(*g.shape, 1)))[..., 0], a.shape)
-    if b.ndim == 2:
-        return _product(g, b.T) if a.ndim == 2 else matmul(g, b.T)
-    return sum_to(matmul(g, _swapped(b)), a.shape)
-
-
-def _right_gradient(g: Any, a: Any, b: Any) -> Any:
-    if b.ndim == 1:
-        return g * a if a.ndim == 1 else matmul(_rows(a).T, reshape(g, shape=(-1,)))
-    if a.ndim == 1:
-        column, row = reshape(a, shape=(-1, 1)), reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
-        return _product(column, row) if b.ndim == 2 else column * row
-    if b.ndim == 2:
-        return _product(_rows(a).T, _rows(g))
-    return sum_to(matmul(_swapped(a), g), b.shape)
-
-
-def _product(left: Any, right: Any) -> Any:
-    """left @ right, to be stacked with others where that moves less than it saves."""
-    (n, k), m = left.shape, right.shape[1]
-    return Term(matmul, left, right) if k * (n + m) < n * m else matmul(left, right)
+def _product(left: Any, right: Any, size: int) -> Any:
+    """left @ right, which has `size` entries: to be stacked where the operands have fewer."""
+    if left.size + right.size < size:
+        return Term(matmul, (left, right), {})
+    return left @ right
 
 
 def _rows(x: Any) -> Any:

@@ -23,11 +23,11 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):
-        kept = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return kept if keepdims else np.squeeze(kept, axis=axis)[()]
+        result = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
-@op(x=lambda g, z, x, axis: z * (g - sum(g * z, axis=axis, keepdims=True)))
+@op(x=lambda g, z, x, axis: _through_softmax(g, z, axis))
 def softmax(x: Any, *, axis: Axis = -1) -> Any:
     """exp(x) over its sum along the axis, without overflow: probabilities that add up to 1.
 
@@ -39,6 +39,11 @@ def softmax(x: Any, *, axis: Axis = -1) -> Any:
     with np.errstate(invalid="ignore"):
         powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
         return powers / np.sum(powers, axis=axis, keepdims=True)
+
+
+def _through_softmax(g: Any, p: Any, axis: Axis) -> Any:
+    """The gradient by x of p = softmax(x): p ⊙ (g - Σ g p)."""
+    return p * (g - sum(g * p, axis=axis, keepdims=True))
 
 
 @op(x=lambda g, z, x, axis: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))
@@ -53,33 +58,54 @@ def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
         return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
 
-@op(logits=lambda g, z, logits, targets: kept(g, logits, -1) * _miss(logits, targets))
-def negative_log_likelihood(logits: Any, targets: Any) -> Any:
-    """-log(softmax(logits)[target]) for each example; exact for any logits.
+@op(
+    logits=lambda g, z, logits, targets, ignore_index: (
+        kept(g, logits, -1) * probability_error(logits, targets, ignore_index=ignore_index)
+    )
+)
+def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> Any:
+    """-log(softmax(logits)[target]) for each example, 0 where the target is ignore_index.
 
-    logits: (..., V) float. targets: (...) int, in [0, V). Result: (...).
-    Equation: dL/dlogits = softmax(logits) - one-hot(target).
+    logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index. Result: (...).
+    Exact for any logits. Equation: dL/dlogits = softmax(logits) - one-hot(target).
 
-    >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]))
+    >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([1000.])
     """
-    return -np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)[..., 0]
+    rows, classes = _counted(targets, ignore_index)
+    losses = np.zeros(targets.size, logits.dtype)
+    with np.errstate(invalid="ignore"):
+        x = logits.reshape(-1, logits.shape[-1])[rows]
+        x = x - x.max(axis=-1, keepdims=True)
+        losses[rows] = np.log(np.exp(x).sum(axis=-1)) - x[np.arange(len(rows)), classes]
+    return losses.reshape(targets.shape)
 
 
-def _miss(logits: Any, targets: Any) -> Any:
-    """What the probabilities are too large by: softmax minus one-hot."""
-    return softmax(logits) - one_hot(targets, classes=logits.shape[-1])
+def _counted(targets: Any, ignore_index: int) -> tuple[Any, Any]:
+    """The examples whose targets are not ignored, as rows, and their targets."""
+    targets = targets.ravel()
+    rows = np.flatnonzero(targets != ignore_index)
+    return rows, targets[rows]
 
 
-@op()
-def one_hot(targets: Any, *, classes: int) -> Any:
-    """1 at the target's class, else 0. targets: (...) int. Result: (..., classes) bool.
+@op(
+    logits=lambda g, z, logits, targets, ignore_index: where(
+        not_equal(targets, ignore_index)[..., None], _through_softmax(g, softmax(logits), -1), 0
+    )
+)
+def probability_error(logits: Any, targets: Any, *, ignore_index: int) -> Any:
+    """softmax(logits) - one-hot(target): by how much each probability is too large.
 
-    >>> one_hot(np.array([1, 0]), classes=2) + 0
-    array([[0, 1],
-           [1, 0]])
+    logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index, which gives zeros.
+
+    >>> probability_error(np.array([[0.0, 0.0]]), np.array([1]), ignore_index=-100)
+    array([[ 0.5, -0.5]])
     """
-    return np.equal(targets[..., None], np.arange(classes))
+    rows, classes = _counted(targets, ignore_index)
+    error = np.zeros((targets.size, logits.shape[-1]), logits.dtype)
+    error[rows] = softmax.forward(logits.reshape(error.shape)[rows], axis=-1)
+    error[rows, classes] -= 1
+    return error.reshape(logits.shape)
 
 
 def cross_entropy(
@@ -99,11 +125,9 @@ def cross_entropy(
     if targets.dtype.kind == "f" and targets.shape == logits.shape:
         return reduce_loss("cross_entropy", -sum(targets * log_softmax(logits), axis=-1), reduction)
     _check_targets(logits, targets, ignore_index)
-    counted = not_equal(targets, ignore_index)
-    losses = negative_log_likelihood(logits, where(counted, targets, 0))
-    losses = where(counted, losses, 0)
+    losses = negative_log_likelihood(logits, targets, ignore_index=ignore_index)
     if reduction == "mean":
-        return sum(losses) / sum(counted)
+        return sum(losses) / sum(not_equal(targets, ignore_index))
     return reduce_loss("cross_entropy", losses, reduction)
 
 
@@ -119,8 +143,8 @@ def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
             f"integer targets must have shape {logits.shape[:-1]}"
         )
     ids = getattr(targets, "_array", targets)
-    wrong = (ids != ignore_index) & ((ids < 0) | (ids >= logits.shape[-1]))
-    if np.any(wrong):
+    wrong = ((ids < 0) | (ids >= logits.shape[-1])) & (ids != ignore_index)
+    if wrong.any():
         raise IndexError(
             f"cross_entropy: target {ids[wrong].flat[0]} is out of range: logits have "
             f"{logits.shape[-1]} classes, so targets must be in [0, {logits.shape[-1]})"

@@ -114,7 +114,7 @@ def _write_entries(total: Any, terms: list[Term]) -> Any:
     return total
 
 
-@op(x=lambda g, z, x, index: Term(unslice, g, shape=x.shape, index=index))
+@op(x=lambda g, z, x, index: Term(unslice, (g,), {"shape": x.shape, "index": index}))
 def getitem(x: Any, *, index: Any) -> Any:
     """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
 
@@ -131,10 +131,10 @@ def unslice(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
     >>> unslice(np.ones(2), shape=(4,), index=slice(1, 3))
     array([0., 1., 1., 0.])
     """
-    return _write_slices(None, [Term(unslice, x, shape=shape, index=index)])
+    return _write_slices(None, [Term(unslice, (x,), {"shape": shape, "index": index})])
 
 
-@op(x=lambda g, z, x, *index: Term(scatter, g, *index, shape=x.shape))
+@op(x=lambda g, z, x, *index: Term(scatter, (g, *index), {"shape": x.shape}))
 def gather(x: Any, *index: Any) -> Any:
     """The entries x[index] for an index with integer or boolean arrays in it: a copy.
 
@@ -151,7 +151,7 @@ def scatter(x: Any, *index: Any, shape: tuple[int, ...]) -> Any:
     >>> scatter(np.ones(3), np.array([1, 1, 0]), shape=(3,))
     array([1., 2., 0.])
     """
-    return _write_entries(None, [Term(scatter, x, *index, shape=shape)])
+    return _write_entries(None, [Term(scatter, (x, *index), {"shape": shape})])
 
 
 def unbind(x: Any, axis: int = 0) -> list[Any]:
@@ -160,7 +160,10 @@ def unbind(x: Any, axis: int = 0) -> list[Any]:
     >>> unbind(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     [array([1., 3.]), array([2., 4.])]
     """
-    return [x[_at(x, axis, k)] for k in range(x.shape[axis])]
+    if axis:
+        rest = [k for k in range(x.ndim) if k != axis % x.ndim]
+        x = transpose(x, axes=(axis % x.ndim, *rest))
+    return list(x)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:

@@ -1,0 +1,44 @@
+# The commands of the project. They need python3 (3.10 or later, with venv) and make;
+# everything else goes into .venv. `make demo` and `make test` are the two to start with.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
+# Settings of one machine's BLAS must not colour a measurement.
+BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: demo test check lint types bench dist clean
+
+demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
+	@mkdir -p build/matplotlib
+	$(BIN)/python examples/01_bptt_two_steps.py
+	$(BIN)/python examples/02_forecast_temperature.py
+	$(BIN)/python examples/03_char_rnn.py
+	@echo; echo "The pictures are in build/demo/:"; ls build/demo
+
+test: .venv/test.stamp  ## every test, doctest, and code block of README and docs
+	@mkdir -p build/matplotlib
+	$(BIN)/python -m pytest -q -n 2
+
+check: lint types test  ## what continuous integration runs
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp
+	$(BIN)/mypy
+
+bench: .venv/examples.stamp  ## time a training step beside the same step written by hand
+	$(BENCH) $(BIN)/python benchmarks/char_rnn.py
+
+dist: .venv/dev.stamp  ## build the sdist and the wheel into dist/
+	$(BIN)/python -m build
+
+.venv/%.stamp: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info
