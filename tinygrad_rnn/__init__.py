@@ -34,6 +34,7 @@ from .ops import (
     negative,
     not_equal,
     outer,
+    positive,
     power,
     relu,
     reshape,
@@ -51,6 +52,7 @@ from .ops import (
     unbind,
     where,
 )
+from .render import draw, render
 from .tape import no_grad, scope
 from .tensor import Tensor, grad
 
@@ -68,6 +70,7 @@ __all__ = [
     "cross_entropy",
     "data",
     "divide",
+    "draw",
     "equal",
     "exp",
     "grad",
@@ -93,8 +96,10 @@ __all__ = [
     "op",
     "optim",
     "outer",
+    "positive",
     "power",
     "relu",
+    "render",
     "reshape",
     "scope",
     "sigmoid",

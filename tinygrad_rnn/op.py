@@ -73,7 +73,10 @@ class Op:
             record = getattr(x, "__record__", None)
             if record is not None:
                 return record(self, inputs, settings)
-        return self.forward(*inputs, **settings)
+        try:
+            return self.forward(*inputs, **settings)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self.explain(error, inputs) from error
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a class attribute, an op is a method of its first input."""
@@ -119,7 +122,11 @@ class Op:
                 f"{self.name}: takes {', '.join(names)} and returns a new result; {problem}"
             )
         bound = tuple([given.pop(name) for name in self.inputs])
-        return (tuple(bound[0]) if self.variadic else bound), given
+        if self.variadic:
+            bound = tuple(bound[0])
+            if not bound:
+                raise ValueError(f"{self.name}: there are no arrays; give at least one")
+        return bound, given
 
     def _each_input(self) -> Iterable[str]:
         if self.variadic:

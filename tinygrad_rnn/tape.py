@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .op import Op, Term
+from .ops.elementwise import positive
 from .ops.reduce import sum_to
 from .ops.shape import astype
 
@@ -107,17 +108,18 @@ class scope:
     ('layer 0', 't=1')
     """
 
-    __slots__ = ("_label", "_token")
+    __slots__ = ("_label",)
 
     def __init__(self, label: str) -> None:
         self._label = label
 
     def __enter__(self) -> None:
-        recording, outer = mode.get()
-        self._token = mode.set((recording, (*outer, self._label)))
+        recording, path = mode.get()
+        mode.set((recording, (*path, self._label)))
 
     def __exit__(self, *_: object) -> None:
-        mode.reset(self._token)
+        recording, path = mode.get()
+        mode.set((recording, path[:-1]))
 
 
 @contextmanager
@@ -179,13 +181,19 @@ def pullback(
             if g is None:
                 continue
             if (node.op is None or node._retains_grad) if wanted is None else node in wanted:
-                own = create_graph or node in totals.owned
-                found[node] = g if own else np.array(g, order="C")
+                found[node] = own(g, node in totals.owned)
             if node.op is not None:
                 _step(node, g, totals, useful, create_graph)
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found
+
+
+def own(g: Any, owned: bool) -> Any:
+    """The gradient, or a copy where it may share memory. g: an array or a Tensor."""
+    if owned:
+        return g
+    return positive(g) if hasattr(g, "serial") else np.array(g, order="C")
 
 
 def _leading_to(wanted: Collection[Node], nodes: list[Node]) -> set[Node]:
@@ -207,16 +215,11 @@ def _step(node: Node, g: Any, totals: Totals, useful: set[Node] | None, create_g
         given = (g, node._array, *node.values)
     together = op.edges[0](*given, **settings) if op.variadic else None
     for rule, x, needs in zip(together or op.edges, node.inputs, node.needs):  # noqa: B905
-        if not needs or (useful is not None and x not in useful):
+        if not needs or rule is None or (useful is not None and x not in useful):
             if getattr(x, "serial", 0) > node.serial:
                 raise _written(x)
             continue
-        if together:
-            gradient = rule
-        elif rule is None:
-            continue
-        else:
-            gradient = rule(*given, **settings) if settings else rule(*given)
+        gradient = rule if together else rule(*given, **settings)
         if type(gradient) is Term:
             if not create_graph:
                 totals.add(x, gradient)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from . import ops
 from .op import Array, Op
 from .ops.shape import gather, getitem
-from .tape import mode, pullback
+from .tape import mode, own, pullback
 
 _next_serial = count(1).__next__
 _NOTHING: dict[str, Any] = {}
@@ -104,9 +104,14 @@ class Tensor:
     def data(self) -> Array:
         """The array itself, outside of the graph. Write it by assignment: `t.data -= step`.
 
-        The tape notices assignments, not writes into a part (`t.data[0] = 1`).
+        The tape notices assignments, not writes into a part (`t.data[0] = 1`). A result's array
+        is read-only.
         """
-        return self._array
+        if self.op is None:
+            return self._array
+        view = self._array.view()
+        view.flags.writeable = False  # the graph needs it
+        return view
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -183,7 +188,8 @@ class Tensor:
         Raises: RuntimeError without a gradient to start from, or where a leaf was written after
         it was recorded; then no `.grad` has changed.
         """
-        gradients = pullback((self,), (_seed(self, gradient),), create_graph=create_graph)
+        seed = _seed(self, gradient, create_graph)
+        gradients = pullback((self,), (seed,), create_graph=create_graph)
         totals = [
             (node, _tensor(g) if node._grad is None else node._grad + g)
             for node, g in gradients.items()
@@ -268,6 +274,9 @@ class Tensor:
     __ne__, _ = _operators(ops.not_equal)  # type: ignore[assignment]
     __hash__ = object.__hash__
 
+    def __pos__(self) -> Tensor:
+        return _record(ops.positive, (self,), _NOTHING)
+
     def __neg__(self) -> Tensor:
         return _record(ops.negative, (self,), _NOTHING)
 
@@ -291,7 +300,8 @@ class Tensor:
         dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
         name = f", name={self.name!r}" if self.name else ""
         grad = ", requires_grad=True" if self._requires_grad and self.is_leaf else ""
-        return f"{type(self).__name__}({values}{dtype}{name}{grad}{f', op={self.op.name}' if self.op else ''})"
+        op = f", op={self.op.name}" if self.op else ""
+        return f"{type(self).__name__}({values}{dtype}{name}{grad}{op})"
 
     def __reduce__(self) -> Any:
         if self.op is not None:
@@ -308,6 +318,8 @@ class Tensor:
                 "a Tensor that requires a gradient does not become an array by itself, its "
                 "gradient would be lost: use t.numpy() or t.data if that is meant"
             )
+        if copy is False:
+            raise ValueError("a Tensor becomes an array as a copy only; t.data is the array itself")
         return np.array(self._array, dtype=dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -343,10 +355,12 @@ def grad(
     sources = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     results = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     seeds = [grad_outputs] if isinstance(outputs, Tensor) else grad_outputs or [None] * len(results)
+    if len(seeds) != len(results):
+        raise ValueError(f"grad: {len(results)} outputs, but grad_outputs has {len(seeds)} arrays")
     for k, x in enumerate(sources):
         if not x._requires_grad:
             raise RuntimeError(f"grad: {x.name or f'input {k}'} does not require a gradient")
-    seeds = [_seed(y, g) for y, g in zip(results, seeds, strict=True)]
+    seeds = [_seed(y, g, create_graph) for y, g in zip(results, seeds, strict=True)]
     found = pullback(results, seeds, wanted=set(sources), create_graph=create_graph)
     for k, x in enumerate(sources):
         if x not in found and not allow_unused:
@@ -354,7 +368,11 @@ def grad(
                 f"grad: the outputs do not depend on {x.name or f'input {k}'}; "
                 "allow_unused=True gives None for it"
             )
-    return tuple(_tensor(found[x]) if x in found else None for x in sources)
+    gradients: list[Tensor | None] = []
+    for k, x in enumerate(sources):
+        first = x not in set(sources[:k])
+        gradients.append(_tensor(own(found[x], first)) if x in found else None)
+    return tuple(gradients)
 
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
@@ -387,7 +405,7 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
     z._retains_grad = False
     z.serial = _next_serial()
     z.scope = scope
-    if recording and True in needs and op.differentiable:
+    if recording and True in needs and op.differentiable and z._array.dtype.kind == "f":
         z.op, z.inputs, z.settings, z.values, z.needs = op, inputs, settings, values, needs
         z._requires_grad = True
     else:
@@ -408,7 +426,7 @@ def _constant(op: Op, x: Any) -> Any:
     return _numeric(np.asarray(x), op.name)
 
 
-_PLAIN = (int, slice, type(None), type(Ellipsis))
+_PLAIN = (float, int, slice, type(None), type(Ellipsis))
 
 
 def _numeric(array: Array, where: str) -> Array:
@@ -420,6 +438,10 @@ def _numeric(array: Array, where: str) -> Array:
 def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
     """A plain array of its own, in the machine's byte order."""
     if isinstance(data, Tensor):
+        if data._requires_grad:
+            raise TypeError(
+                "Tensor: the data requires a gradient, which would be lost; detach() it"
+            )
         data = data._array
     array = _numeric(np.array(data, dtype=dtype), "Tensor")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -438,7 +460,7 @@ def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | N
     return kind(data, requires_grad=requires_grad, name=name)
 
 
-def _seed(output: Tensor, gradient: Any) -> Any:
+def _seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     """What the walk starts with: dL/doutput, 1 for an output of one entry."""
     if not output._requires_grad:
         raise RuntimeError("backward: this tensor depends on none that requires a gradient")
@@ -448,18 +470,19 @@ def _seed(output: Tensor, gradient: Any) -> Any:
                 f"backward: shape is {output.shape}, and only one entry has a gradient of its own; "
                 "reduce it with sum() or mean(), or give the gradient to start from"
             )
-        return np.ones(output.shape, output.dtype)
-    value = gradient if isinstance(gradient, Tensor) else np.asarray(gradient)
+        gradient = np.ones(output.shape, output.dtype)
+    value = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if value.shape != output.shape:
         raise ValueError(f"backward: the gradient has shape {value.shape}, not {output.shape}")
-    return value.astype(output.dtype)
+    value = value if value.dtype == output.dtype else value.astype(output.dtype)
+    return value if create_graph else value._array
 
 
 def _is_basic(index: Any) -> bool:
     """Whether an index is an int, a slice, None or Ellipsis, or such a tuple: a view."""
     if isinstance(index, tuple):
-        return all([_is_basic(part) for part in index])
-    return isinstance(index, (int, np.integer, *_PLAIN[1:])) and not isinstance(index, bool)
+        return all(_is_basic(part) for part in index)
+    return isinstance(index, (int, np.integer, *_PLAIN[2:])) and not isinstance(index, bool)
 
 
 def _index_part(index: Any) -> Any:
@@ -467,7 +490,7 @@ def _index_part(index: Any) -> Any:
         index = index._array
     if isinstance(index, _PLAIN) and not isinstance(index, bool):
         return index
-    array = np.asarray(index)
+    array = np.array(index)  # of its own: it is needed again backwards
     return array if array.size else array.astype(bool if array.dtype == bool else int)
 
 

@@ -79,6 +79,16 @@ def _positive_or_one(x: Any, y: Any) -> Any:
     return where(_zero_to_positive(x, y), 1, x)
 
 
+@op(elementwise=True, x=lambda g, z, x: g)
+def positive(x: Any) -> Any:
+    """+x, entry by entry: a copy.
+
+    >>> positive(np.array([1.0, -2.0]))
+    array([ 1., -2.])
+    """
+    return +x
+
+
 @op(elementwise=True, x=lambda g, z, x: -g)
 def negative(x: Any) -> Any:
     """-x, entry by entry.
@@ -217,8 +227,8 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 @op(
     elementwise=True,
     x=lambda g, z, x, a_min, a_max: where(equal(x, z), g, 0),
-    a_min=lambda g, z, x, a_min, a_max: where(less(x, z), g, 0),
-    a_max=lambda g, z, x, a_min, a_max: where(greater(x, z), g, 0),
+    a_min=lambda g, z, x, a_min, a_max: where(less(x, z) * not_equal(z, a_max), g, 0),
+    a_max=lambda g, z, x, a_min, a_max: where((less(x, z) + greater(x, z)) * equal(z, a_max), g, 0),
 )
 def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     """x held between a_min and a_max (None: no bound); at a bound x gets the whole gradient.

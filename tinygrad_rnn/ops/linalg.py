@@ -68,11 +68,15 @@ def matmul(a: Any, b: Any) -> Any:
         if b.ndim == 2:  # one product of all rows, not one for each matrix
             return _rows(a).dot(b).reshape(*a.shape[:-1], b.shape[-1])
         return np.matmul(a, b)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise _mismatch(a, b) from error
 
 
-def _mismatch(a: Any, b: Any) -> ValueError:
+def _mismatch(a: Any, b: Any) -> Exception:
+    for x in (a, b):
+        if x is None:
+            return TypeError("matmul: cannot multiply by None; give an array of one axis or more")
+    a, b = np.asarray(a), np.asarray(b)
     if not (a.ndim and b.ndim):
         return ValueError(f"matmul: a has shape {a.shape}, b {b.shape}: use multiply for a number")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..op import op
 from .elementwise import not_equal, where
 from .reduce import Axis, kept, mean, sum
+from .shape import astype
 
 
 @op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(x, axis=axis))
@@ -60,7 +61,8 @@ def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
 
 @op(
     logits=lambda g, z, logits, targets, ignore_index: (
-        kept(g, logits, -1) * probability_error(logits, targets, ignore_index=ignore_index)
+        kept(where(not_equal(targets, ignore_index), g, 0), logits, -1)
+        * probability_error(logits, targets, ignore_index=ignore_index)
     )
 )
 def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> Any:
@@ -127,7 +129,8 @@ def cross_entropy(
     _check_targets(logits, targets, ignore_index)
     losses = negative_log_likelihood(logits, targets, ignore_index=ignore_index)
     if reduction == "mean":
-        return sum(losses) / sum(not_equal(targets, ignore_index))
+        counted = astype(not_equal(targets, ignore_index), dtype=losses.dtype)
+        return sum(losses) / sum(counted)
     return reduce_loss("cross_entropy", losses, reduction)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..op import op
 from .elementwise import equal, not_equal
-from .shape import broadcast_to, reshape
+from .shape import astype, broadcast_to, reshape
 
 Axis = int | tuple[int, ...] | None
 
@@ -58,7 +58,7 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
-@op(x=lambda g, z, x, axis, keepdims: _spread(g / (x.size / (z.size or 1)), x, axis))
+@op(x=lambda g, z, x, axis, keepdims: _spread(g / ((x.size or 1) / (z.size or 1)), x, axis))
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Mean along the axes.
 
@@ -70,7 +70,7 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _largest(z: Any, x: Any, axis: Axis) -> Any:
     """Which entries are the largest: 1 or 0, divided by how many there are; NaN counts as such."""
-    hit = equal(x, kept(z, x, axis)) + not_equal(x, x)
+    hit = astype(equal(x, kept(z, x, axis)) + not_equal(x, x), dtype=x.dtype)
     return hit / sum(hit, axis=axis, keepdims=True)
 
 

@@ -9,7 +9,8 @@ tape writes into one array of zeros.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ def astype(x: Any, *, dtype: Any) -> Any:
     >>> astype(np.array([1.0]), dtype=np.float32).dtype
     dtype('float32')
     """
+    if np.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"astype: dtype is {np.dtype(dtype)}; it must be a float, an int or bool")
     return np.asarray(x).astype(dtype)
 
 
@@ -79,9 +82,9 @@ def concatenate(*xs: Any, axis: int | None = 0) -> Any:
 def _cut(g: Any, xs: Sequence[Any], axis: int | None) -> list[Any]:
     """g in pieces of the sizes of xs along the axis."""
     if axis is None:
-        flat = split(g, np.cumsum([x.size for x in xs])[:-1].tolist())
+        flat = split(g, list(accumulate(x.size for x in xs))[:-1])
         return [reshape(part, shape=x.shape) for part, x in zip(flat, xs, strict=True)]
-    return split(g, np.cumsum([x.shape[axis] for x in xs])[:-1].tolist(), axis=axis)
+    return split(g, list(accumulate(x.shape[axis] for x in xs))[:-1], axis=axis)
 
 
 @op(xs=lambda g, z, *xs, axis: unbind(g, axis=axis))
@@ -160,9 +163,9 @@ def unbind(x: Any, axis: int = 0) -> list[Any]:
     >>> unbind(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     [array([1., 3.]), array([2., 4.])]
     """
+    axis = _axis("unbind", x, axis)
     if axis:
-        rest = [k for k in range(x.ndim) if k != axis % x.ndim]
-        x = transpose(x, axes=(axis % x.ndim, *rest))
+        x = transpose(x, axes=(axis, *(k for k in range(x.ndim) if k != axis)))
     return list(x)
 
 
@@ -174,8 +177,10 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     >>> split(np.arange(4.0), [1, 3])
     [array([0.]), array([1., 2.]), array([3.])]
     """
+    axis = _axis("split", x, axis)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, int):
+    if hasattr(indices_or_sections, "__index__"):
+        indices_or_sections = as_int(indices_or_sections)
         if indices_or_sections < 1 or size % indices_or_sections:
             raise ValueError(
                 f"split: axis {axis} has size {size}, which {indices_or_sections} parts of one "
@@ -184,7 +189,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         step = size // indices_or_sections
         indices_or_sections = range(step, size, step or 1)
     ends = [0, *indices_or_sections, size]
-    return [x[_at(x, axis, slice(start, end))] for start, end in pairwise(ends)]
+    return [x[_at(axis, slice(start, end))] for start, end in pairwise(ends)]
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
@@ -199,12 +204,16 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         return reshape(x, shape=(-1,))[indices]
-    return x[_at(x, axis, indices)]
+    return x[_at(_axis("take", x, axis), indices)]
 
 
-def _at(x: Any, axis: int, index: Any) -> Any:
-    """An index that is `index` along the axis and everything along the others."""
+def _axis(name: str, x: Any, axis: int) -> int:
+    """The axis counted from the front. Raises: AxisError where x has no such axis."""
     if not -x.ndim <= axis < x.ndim:
-        raise np.exceptions.AxisError(axis, x.ndim)
-    axis %= x.ndim
-    return (slice(None),) * axis + (index,) if axis else index
+        raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for shape {x.shape}")
+    return int(axis % x.ndim)
+
+
+def _at(axis: int, index: Any) -> Any:
+    """An index that is `index` along the axis and everything along the others."""
+    return (*(slice(None),) * axis, index) if axis else index

@@ -1,0 +1,236 @@
+"""The examples keep their promises: short, repeatable, and right about what they print."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+import tinygrad_rnn as tg
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
+TWO_STEPS, FORECAST, CHAR_RNN = "01_bptt_two_steps", "02_forecast_temperature", "03_char_rnn"
+SHORT = {TWO_STEPS: {}, FORECAST: {"epochs": 1}, CHAR_RNN: {"steps": 200}}
+
+
+def example(name: str) -> ModuleType:
+    """The example of this name as a module, loaded from its file."""
+    (path,) = [path for path in EXAMPLES if path.stem == name]
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 01 returns."""
+    return example(TWO_STEPS).main(tmp_path_factory.mktemp("01") / "new" / "folder")
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 02 returns after its whole training."""
+    return example(FORECAST).main(tmp_path_factory.mktemp("02") / "new" / "folder")
+
+
+@pytest.fixture(scope="module")
+def char_rnn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 03 returns after a fifth of its training."""
+    return example(CHAR_RNN).main(tmp_path_factory.mktemp("03") / "new" / "folder", steps=800)
+
+
+# All examples
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_short_and_opens_with_what_one_will_see(path: Path) -> None:
+    """No example has more than 80 lines, and each starts with a docstring that says "will see"."""
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 80
+    assert source.startswith('"""')
+    assert "You will see" in (ast.get_docstring(ast.parse(source)) or "")
+    assert source.endswith('\n\n\nif __name__ == "__main__":\n    main()\n')
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_example_prints_the_same_on_every_run(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs print the same text, and nothing of it goes to stderr."""
+    printed = []
+    for _ in range(2):
+        example(name).main(tmp_path, **SHORT[name])
+        printed.append(capsys.readouterr())
+    assert printed[0] == printed[1]
+    assert len(printed[0].out) > 100
+    assert printed[0].err == ""
+
+
+# 01: two steps of backpropagation through time
+
+
+def test_tape_and_hand_agree_on_every_gradient_of_two_steps(two_steps: dict[str, Any]) -> None:
+    """All parameters, inputs and the initial state are compared, and differ by at most 1e-12."""
+    names = ["W_xh", "W_hh", "W_hy", "b_h", "b_y", "x_1", "x_2", "h_0"]
+    assert list(two_steps["differences"]) == names
+    assert max(two_steps["differences"].values()) <= 1e-12
+
+
+def test_the_two_terms_add_up_to_the_gradient(two_steps: dict[str, Any]) -> None:
+    """The terms of dL/dW_hh differ from each other and from 0; their sum is the gradient."""
+    first, second = two_steps["terms"]
+    np.testing.assert_allclose(first + second, two_steps["dW_hh"], rtol=0, atol=1e-12)
+    sizes = [np.abs(array).max() for array in (first, second, first - second)]
+    assert min(sizes) > 0.01
+
+
+def test_gradients_of_two_steps_are_slopes_of_the_loss() -> None:
+    """Each automatic gradient is the central difference of the example's own forward pass."""
+    module, rng = example(TWO_STEPS), np.random.default_rng(1)
+    arrays = {name: rng.normal(size=shape) for name, shape in module.SHAPES.items()}
+    target = np.eye(module.O)[:, rng.integers(module.O, size=module.B)]
+    leaves = {name: tg.Tensor(array, requires_grad=True) for name, array in arrays.items()}
+    module.forward(**leaves, target=target)["loss"].backward()
+    for name, array in arrays.items():
+        way = rng.normal(size=array.shape)
+        ends = [
+            module.forward(**arrays | {name: array + step * way}, target=target)["loss"]
+            for step in (-1e-5, 1e-5)
+        ]
+        slope = np.sum(leaves[name].grad.data * way)
+        np.testing.assert_allclose((ends[1] - ends[0]) / 2e-5, slope, rtol=1e-6, atol=1e-8)
+
+
+def test_the_drawing_of_two_steps_is_an_svg_that_names_them(two_steps: dict[str, Any]) -> None:
+    """The file parses as SVG and shows both time steps, the weights, the states and the loss."""
+    root = ElementTree.parse(two_steps["picture"]).getroot()
+    texts = " ".join(text for text in root.itertext() if text.strip())
+    assert two_steps["picture"].parts[-3:] == ("new", "folder", "01_bptt_two_steps.svg")
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    for name in ("t=1", "t=2", "W_xh", "W_hh", "W_hy", "h_0", "h_1 =", "h_2 =", "loss ="):
+        assert name in texts
+
+
+# 02: the temperature of the next hour
+
+
+def test_the_rnn_halves_the_error_of_the_last_value(forecast: dict[str, Any]) -> None:
+    """On the last 1,664 hours the last value errs by 0.770 °F, and the RNN by half or less."""
+    series = tg.data.seattle_temperatures()[:8327]
+    baseline = np.sqrt(np.mean(np.diff(series[-1665:], axis=0) ** 2))
+    assert forecast["rmse"]["last value"] == pytest.approx(baseline)
+    assert baseline == pytest.approx(0.770, abs=5e-4)
+    assert 0.1 < forecast["rmse"]["RNN"] / baseline < 0.5
+
+
+def test_the_forecast_learns_by_the_gradient_that_the_hand_derives() -> None:
+    """Mean squared error of many-to-one windows: all six gradients are those of tg.manual."""
+    module, rng = example(FORECAST), np.random.default_rng(1)
+    rnn, linear = tg.nn.RNN(1, 4, batch_first=True, rng=rng), tg.nn.Linear(4, 1, rng=rng)
+    windows, targets = rng.normal(size=(6, module.T, 1)), rng.normal(size=(6, 1))
+    tg.mse_loss(module.forecast(rnn, linear, windows), targets).backward()
+    parameters = [*rnn.parameters(), *linear.parameters()]
+    result = tg.manual.many_to_one(
+        in_rows([p.data for p in parameters]),
+        windows.transpose(1, 0, 2),
+        targets,
+        np.zeros((6, 4)),
+        loss=tg.manual.squared_error,
+        layout="row",
+        scale=1 / 6,
+    )
+    assert_gradients([p.grad.data for p in parameters], result.gradients, 1e-12)
+
+
+def test_the_forecast_is_drawn(forecast: dict[str, Any]) -> None:
+    """The picture is a PNG of some size with more than one colour."""
+    assert forecast["picture"].parts[-3:] == ("new", "folder", "02_forecast.png")
+    assert_is_png(forecast["picture"])
+
+
+# 03: a network that writes
+
+
+def test_the_loss_falls_well_below_the_unigram_entropy(char_rnn: dict[str, Any]) -> None:
+    """Genesis has 3.019 nats per character; the loss starts above and falls below 85 % of it."""
+    text = tg.data.genesis()
+    p = np.array([text.count(character) for character in sorted(set(text))]) / len(text)
+    assert char_rnn["entropy"] == pytest.approx(-np.sum(p * np.log(p)))
+    assert char_rnn["entropy"] == pytest.approx(3.019, abs=5e-4)
+    assert len(char_rnn["losses"]) == 601
+    assert char_rnn["losses"][0] > char_rnn["entropy"]
+    assert 0.5 < char_rnn["losses"][-1] / char_rnn["entropy"] < 0.85
+
+
+def test_training_carries_the_state_and_stops_the_gradient_at_the_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In each window the gradients are the hand's for a state that the window before ended in."""
+    module, rng = example(CHAR_RNN), np.random.default_rng(1)
+    vocabulary = tg.data.CharVocabulary("\nabcde")
+    ids = rng.integers(6, size=200)
+    rnn = tg.nn.RNN(6, 8, dtype="float32", rng=rng)
+    linear = tg.nn.Linear(8, 6, dtype="float32", rng=rng)
+    seen = []
+
+    def clip(parameters: list[tg.Tensor], value: float) -> None:
+        assert value == 5
+        seen.append([(p.numpy(), p.grad.numpy()) for p in parameters])
+
+    monkeypatch.setattr(tg.nn.utils, "clip_grad_value_", clip)
+    module.train(rnn, linear, vocabulary, ids, 5, rng)
+    assert len(seen) == 5
+    h = np.zeros((1, 8))
+    for step, pairs in enumerate(seen):
+        values, gradients = zip(*pairs, strict=True)
+        window = ids[25 * step : 25 * step + 26, None]
+        result = tg.manual.many_to_many(
+            in_rows([value.astype(float) for value in values]),
+            vocabulary.one_hot(window[:-1]),
+            window[1:],
+            h,
+            loss=tg.manual.softmax_cross_entropy,
+            layout="row",
+        )
+        assert_gradients(gradients, result.gradients, 1e-4)
+        h = result.h[-1]
+
+
+def test_the_loss_curve_is_drawn(char_rnn: dict[str, Any]) -> None:
+    """The picture is a PNG of some size with more than one colour."""
+    assert char_rnn["picture"].parts[-3:] == ("new", "folder", "03_loss.png")
+    assert_is_png(char_rnn["picture"])
+
+
+# What several tests compare with
+
+
+def in_rows(values: list[np.ndarray]) -> tg.manual.Parameters:
+    """The parameters of RNN and Linear as the hand derivation in row layout takes them."""
+    W_ih, W_hh, b_ih, b_hh, W_hy, b_y = values
+    return tg.manual.Parameters(W_ih.T, W_hh.T, W_hy.T, b_ih + b_hh, b_y)
+
+
+def assert_gradients(automatic: Any, hand: tg.manual.Gradients, tolerance: float) -> None:
+    """Those of RNN and Linear are the hand's, up to a part of the largest entry."""
+    expected = [hand.W_xh.T, hand.W_hh.T, hand.b_h, hand.b_h, hand.W_hy.T, hand.b_y]
+    for g, wanted in zip(automatic, expected, strict=True):
+        np.testing.assert_allclose(g, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
+
+
+def assert_is_png(path: Path) -> None:
+    """It starts as a PNG does, and can be read as a picture."""
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = image.imread(path)
+    assert min(pixels.shape[:2]) > 400
+    assert pixels.std() > 0

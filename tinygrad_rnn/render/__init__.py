@@ -1,0 +1,6 @@
+"""Views of what was recorded: the graph as DOT text, and pictures of it."""
+
+from .draw import draw
+from .picture import render
+
+__all__ = ["draw", "render"]
