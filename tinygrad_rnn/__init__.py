@@ -9,6 +9,7 @@ from .op import Op, Term, op
 from .ops import (
     abs,
     add,
+    addmm,
     astype,
     broadcast_to,
     clip,
@@ -63,6 +64,7 @@ __all__ = [
     "__version__",
     "abs",
     "add",
+    "addmm",
     "astype",
     "broadcast_to",
     "clip",

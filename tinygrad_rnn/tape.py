@@ -17,7 +17,7 @@ import numpy as np
 from .op import Op, Term
 from .ops.elementwise import positive
 from .ops.reduce import sum_to
-from .ops.shape import astype
+from .ops.shape import cast
 
 Node = Any
 ENTRIES_THAT_WAIT = 2**18  # what waits is stacked, and stacks should stay in the cache
@@ -43,11 +43,9 @@ class Totals:
         self.waiting: dict[Node, list[Term]] = {}
 
     def add(self, node: Node, gradient: Any) -> None:
-        """One more array, Tensor or Term has arrived for the node."""
+        """One more array or Tensor has arrived for the node."""
         held = self.arrays.get(node)
-        if type(gradient) is Term:
-            self._wait(node, gradient)
-        elif held is None:
+        if held is None:
             self.arrays[node] = gradient
         elif node in self.owned:
             held += gradient
@@ -56,7 +54,8 @@ class Totals:
             if type(held) is np.ndarray:
                 self.owned.add(node)
 
-    def _wait(self, node: Node, term: Term) -> None:
+    def wait(self, node: Node, term: Term) -> None:
+        """One more Term has arrived for the node."""
         terms = self.waiting.get(node)
         if terms is None:
             terms = self.waiting[node] = []
@@ -108,14 +107,14 @@ class scope:
     ('layer 0', 't=1')
     """
 
-    __slots__ = ("_label",)
+    __slots__ = ("label",)
 
     def __init__(self, label: str) -> None:
-        self._label = label
+        self.label = label
 
     def __enter__(self) -> None:
         recording, path = mode.get()
-        mode.set((recording, (*path, self._label)))
+        mode.set((recording, (*path, self.label)))
 
     def __exit__(self, *_: object) -> None:
         recording, path = mode.get()
@@ -145,7 +144,8 @@ def tape(*outputs: Node) -> list[Node]:
         for x in waiting.pop().inputs:
             if hasattr(x, "serial") and x not in nodes:
                 nodes.add(x)
-                waiting.append(x)
+                if x.inputs:
+                    waiting.append(x)
     return sorted(nodes, key=attrgetter("serial"))
 
 
@@ -172,7 +172,7 @@ def pullback(
     totals = Totals()
     for node, cotangent in zip(outputs, cotangents, strict=True):
         totals.add(node, cotangent)
-    arrays, waiting = totals.arrays, totals.waiting
+    arrays, waiting, owned = totals.arrays, totals.waiting, totals.owned
     with _in_mode(mode.get()):
         for node in reversed(nodes):
             if node in waiting:
@@ -180,10 +180,38 @@ def pullback(
             g = arrays.pop(node, None)
             if g is None:
                 continue
-            if (node.op is None or node._retains_grad) if wanted is None else node in wanted:
-                found[node] = own(g, node in totals.owned)
-            if node.op is not None:
-                _step(node, g, totals, useful, create_graph)
+            op = node.op
+            if (op is None or node._retains_grad) if wanted is None else node in wanted:
+                found[node] = own(g, node in owned)
+            if op is None:
+                continue
+            if create_graph:
+                mode.set((True, node.scope))
+                given = (g, node, *node.inputs)
+            else:
+                given = (g, node._array, *node.values)
+            settings = node.settings
+            edges = op.edges[0](*given, **settings) if op.variadic else op.edges
+            for edge, x, needs in zip(edges, node.inputs, node.needs):  # noqa: B905 - the shortest
+                if not needs or edge is None or (useful is not None and x not in useful):
+                    _check_unwritten(x, node)
+                    continue
+                if op.variadic:
+                    gradient = edge
+                else:
+                    gradient = edge(*given, **settings) if settings else edge(*given)
+                if type(gradient) is Term:
+                    if not create_graph:
+                        totals.wait(x, gradient)
+                        continue
+                    gradient = gradient()
+                array = x._array
+                if gradient.dtype is not array.dtype or gradient.shape != array.shape:
+                    gradient = _fitted(gradient, x, op)
+                if x in arrays:
+                    totals.add(x, gradient)
+                else:
+                    arrays[x] = gradient
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found
@@ -205,35 +233,6 @@ def _leading_to(wanted: Collection[Node], nodes: list[Node]) -> set[Node]:
     return useful
 
 
-def _step(node: Node, g: Any, totals: Totals, useful: set[Node] | None, create_graph: bool) -> None:
-    """Adds to the totals of one node's inputs what its rules make of its gradient g."""
-    op, settings, arrays = node.op, node.settings, totals.arrays
-    if create_graph:
-        mode.set((True, node.scope))
-        given = (g, node, *node.inputs)
-    else:
-        given = (g, node._array, *node.values)
-    together = op.edges[0](*given, **settings) if op.variadic else None
-    for rule, x, needs in zip(together or op.edges, node.inputs, node.needs):  # noqa: B905
-        if not needs or rule is None or (useful is not None and x not in useful):
-            if getattr(x, "serial", 0) > node.serial:
-                raise _written(x)
-            continue
-        gradient = rule if together else rule(*given, **settings)
-        if type(gradient) is Term:
-            if not create_graph:
-                totals.add(x, gradient)
-                continue
-            gradient = gradient()
-        array = x._array
-        if gradient.dtype is not array.dtype or gradient.shape != array.shape:
-            gradient = _fitted(gradient, x, op)
-        if x in arrays:
-            totals.add(x, gradient)
-        else:
-            arrays[x] = gradient
-
-
 def _fitted(gradient: Any, x: Node, op: Op | None) -> Any:
     """The gradient in x's shape and dtype: what x was broadcast over is summed."""
     array = x._array
@@ -244,7 +243,12 @@ def _fitted(gradient: Any, x: Node, op: Op | None) -> Any:
                 f"{gradient.shape} for {x.name or 'an input'} of shape {array.shape}"
             )
         gradient = sum_to(gradient, array.shape)
-    return gradient if gradient.dtype == array.dtype else astype(gradient, dtype=array.dtype)
+    return gradient if gradient.dtype == array.dtype else cast(gradient, dtype=array.dtype)
+
+
+def _check_unwritten(x: Any, node: Node) -> None:
+    if getattr(x, "serial", 0) > node.serial:
+        raise _written(x)
 
 
 def _written(x: Node) -> RuntimeError:

@@ -25,6 +25,11 @@ _next_serial = count(1).__next__
 _NOTHING: dict[str, Any] = {}
 
 
+def _method(op: Op) -> Callable[[Tensor], Tensor]:
+    """The method of an op of one input and no settings."""
+    return lambda x: _record(op, (x,), _NOTHING)
+
+
 def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
     """The methods of a binary operator: for `x + y`, and for `y + x` with y no Tensor."""
     return (
@@ -223,7 +228,25 @@ class Tensor:
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter([self[k] for k in range(len(self))])
+        return iter([_record(getitem, (self,), {"index": k}) for k in range(len(self))])
+
+    def astype(self, dtype: npt.DTypeLike) -> Tensor:
+        """The values in another dtype; an int or a bool has no gradient."""
+        result: Tensor = ops.astype(self, dtype)
+        return result
+
+    def split(self, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+        """The parts between the indices along an axis, or so many parts of one size."""
+        return ops.split(self, indices_or_sections, axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        """The entries at integer indices along an axis, or of the flattened array."""
+        result: Tensor = ops.take(self, indices, axis)
+        return result
+
+    def unbind(self, axis: int = 0) -> list[Tensor]:
+        """The parts along an axis, which they lose."""
+        return ops.unbind(self, axis)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -239,24 +262,20 @@ class Tensor:
         """The transpose: axes reversed."""
         return _record(ops.transpose, (self,), {"axes": None})
 
-    astype = ops.astype
     broadcast_to = ops.broadcast_to
     clip = ops.clip
-    exp = ops.exp
-    log = ops.log
+    exp = _method(ops.exp)
+    log = _method(ops.log)
     log_softmax = ops.log_softmax
     logsumexp = ops.logsumexp
     max = ops.max
     mean = ops.mean
-    relu = ops.relu
-    sigmoid = ops.sigmoid
+    relu = _method(ops.relu)
+    sigmoid = _method(ops.sigmoid)
     softmax = ops.softmax
-    split = ops.split
-    sqrt = ops.sqrt
+    sqrt = _method(ops.sqrt)
     sum = ops.sum
-    take = ops.take
-    tanh = ops.tanh
-    unbind = ops.unbind
+    tanh = _method(ops.tanh)
 
     # Operators
 
@@ -274,14 +293,9 @@ class Tensor:
     __ne__, _ = _operators(ops.not_equal)  # type: ignore[assignment]
     __hash__ = object.__hash__
 
-    def __pos__(self) -> Tensor:
-        return _record(ops.positive, (self,), _NOTHING)
-
-    def __neg__(self) -> Tensor:
-        return _record(ops.negative, (self,), _NOTHING)
-
-    def __abs__(self) -> Tensor:
-        return _record(ops.abs, (self,), _NOTHING)
+    __pos__ = _method(ops.positive)
+    __neg__ = _method(ops.negative)
+    __abs__ = _method(ops.abs)
 
     def __bool__(self) -> bool:
         return bool(self._array)
@@ -390,27 +404,44 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
     elif len(inputs) == 1:
         values, needs = (inputs[0]._array,), (inputs[0]._requires_grad,)
     else:
-        tensors = [isinstance(x, Tensor) for x in inputs]
-        pairs = list(zip(inputs, tensors, strict=True))
-        values = tuple([x._array if tensor else _constant(op, x) for x, tensor in pairs])
-        needs = tuple([tensor and x._requires_grad for x, tensor in pairs])
+        arrays, flags = [], []
+        for x in inputs:
+            tensor = isinstance(x, Tensor)
+            arrays.append(x._array if tensor else _constant(op, x))
+            flags.append(tensor and x._requires_grad)
+        values, needs = tuple(arrays), tuple(flags)
     try:
         array = op.forward(*values, **settings) if settings else op.forward(*values)
     except (TypeError, ValueError, IndexError) as error:
         raise op.explain(error, values) from error
-    recording, scope = _mode()
+    if type(array) is not np.ndarray:
+        array = np.asarray(array)
+    if True in needs and op.differentiable and _mode()[0]:
+        return _node(array, op, inputs, settings, values, needs)
+    return _node(array, None, (), _NOTHING, (), ())
+
+
+def _node(
+    array: Array,
+    op: Op | None,
+    inputs: tuple[Any, ...],
+    settings: dict[str, Any],
+    values: tuple[Any, ...],
+    needs: tuple[bool, ...],
+) -> Tensor:
+    """A Tensor that takes over the array: a result, or a leaf where there is no op."""
     z = _new(Tensor)
-    z._array = array if type(array) is np.ndarray else np.asarray(array)
+    z._array = array
+    z.op = op
+    z.inputs = inputs
+    z.settings = settings
+    z.values = values
+    z.needs = needs
+    z.scope = _mode()[1]
+    z.serial = _next_serial()
     z.name = z._grad = None
     z._retains_grad = False
-    z.serial = _next_serial()
-    z.scope = scope
-    if recording and True in needs and op.differentiable and z._array.dtype.kind == "f":
-        z.op, z.inputs, z.settings, z.values, z.needs = op, inputs, settings, values, needs
-        z._requires_grad = True
-    else:
-        z.op, z.inputs, z.settings, z.values, z.needs = None, (), _NOTHING, (), ()
-        z._requires_grad = False
+    z._requires_grad = op is not None
     return z
 
 
@@ -449,11 +480,7 @@ def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
 
 def _tensor(value: Any) -> Tensor:
     """A gradient as a Tensor: one that was recorded is one already."""
-    if isinstance(value, Tensor):
-        return value
-    tensor = Tensor(0.0)
-    tensor._array = value
-    return tensor
+    return value if isinstance(value, Tensor) else _node(value, None, (), _NOTHING, (), ())
 
 
 def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:

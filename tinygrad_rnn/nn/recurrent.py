@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..ops import matmul, relu, stack, tanh, unbind
+from ..ops import addmm, matmul, stack, unbind
 from ..tape import scope
 from ..tensor import Tensor
 from .module import Module, Parameter, Rng, uniform
@@ -52,7 +52,7 @@ def rnn_steps(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> l
     states = []
     for t, z in enumerate(unbind(_affine(x, W_ih, b)), start=1):
         with scope(f"t={t}"):
-            h = f(z + h @ W_hhT)
+            h = f(addmm(z, h, W_hhT))
         states.append(h)
     return states
 
@@ -200,7 +200,7 @@ class RNN(Module):
 
 
 def _function(where: str, nonlinearity: str) -> Callable[[Any], Tensor]:
-    functions: dict[str, Callable[[Any], Tensor]] = {"tanh": tanh, "relu": relu}
+    functions: dict[str, Callable[[Any], Tensor]] = {"tanh": Tensor.tanh, "relu": Tensor.relu}
     if nonlinearity not in functions:
         raise ValueError(f"{where}: nonlinearity is {nonlinearity!r}; it must be 'tanh' or 'relu'")
     return functions[nonlinearity]

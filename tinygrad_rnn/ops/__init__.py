@@ -27,7 +27,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .linalg import matmul, outer
+from .linalg import addmm, matmul, outer
 from .loss import cross_entropy, log_softmax, logsumexp, mse_loss, softmax
 from .reduce import max, mean, sum
 from .shape import (
@@ -45,6 +45,7 @@ from .shape import (
 __all__ = [
     "abs",
     "add",
+    "addmm",
     "astype",
     "broadcast_to",
     "clip",

@@ -87,6 +87,28 @@ def _mismatch(a: Any, b: Any) -> Exception:
     return ValueError(f"matmul: the stacks of matrices {a.shape} and {b.shape} do not broadcast")
 
 
+@op(
+    c=lambda g, z, c, a, b: g if g.shape == c.shape else sum_to(g, c.shape),
+    a=lambda g, z, c, a, b: _left_gradient(g, z, a, b),
+    b=lambda g, z, c, a, b: _right_gradient(g, z, a, b),
+)
+def addmm(c: Any, a: Any, b: Any) -> Any:
+    """c + a @ b in one operation.
+
+    a: (..., n, k), b: (k, m). c: a shape that broadcasts to (..., n, m), the result's.
+    Raises: ValueError where shapes do not fit.
+
+    >>> addmm(np.ones(4), np.ones((2, 3)), np.ones((3, 4)))
+    array([[4., 4., 4., 4.],
+           [4., 4., 4., 4.]])
+    """
+    product = matmul.forward(a, b)
+    if getattr(c, "dtype", None) is product.dtype and product.ndim >= c.ndim > 0:
+        product += c
+        return product
+    return product + c
+
+
 def _product(left: Any, right: Any, size: int) -> Any:
     """left @ right, which has `size` entries: to be stacked where the operands have fewer."""
     if left.size + right.size < size:

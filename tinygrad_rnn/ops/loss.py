@@ -74,20 +74,20 @@ def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> 
     >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([1000.])
     """
-    rows, classes = _counted(targets, ignore_index)
-    losses = np.zeros(targets.size, logits.dtype)
+    x = logits.reshape(-1, logits.shape[-1])
+    ignored, classes = _classes(targets, ignore_index)
     with np.errstate(invalid="ignore"):
-        x = logits.reshape(-1, logits.shape[-1])[rows]
         x = x - x.max(axis=-1, keepdims=True)
-        losses[rows] = np.log(np.exp(x).sum(axis=-1)) - x[np.arange(len(rows)), classes]
+        losses = np.log(np.exp(x).sum(axis=-1)) - x[np.arange(len(x)), classes]
+    losses[ignored] = 0
     return losses.reshape(targets.shape)
 
 
-def _counted(targets: Any, ignore_index: int) -> tuple[Any, Any]:
-    """The examples whose targets are not ignored, as rows, and their targets."""
+def _classes(targets: Any, ignore_index: int) -> tuple[Any, Any]:
+    """Which examples are ignored, and the target of each, of those too one that exists."""
     targets = targets.ravel()
-    rows = np.flatnonzero(targets != ignore_index)
-    return rows, targets[rows]
+    ignored = targets == ignore_index
+    return ignored, np.where(ignored, 0, targets)
 
 
 @op(
@@ -103,10 +103,10 @@ def probability_error(logits: Any, targets: Any, *, ignore_index: int) -> Any:
     >>> probability_error(np.array([[0.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([[ 0.5, -0.5]])
     """
-    rows, classes = _counted(targets, ignore_index)
-    error = np.zeros((targets.size, logits.shape[-1]), logits.dtype)
-    error[rows] = softmax.forward(logits.reshape(error.shape)[rows], axis=-1)
-    error[rows, classes] -= 1
+    error = softmax.forward(logits.reshape(-1, logits.shape[-1]), axis=-1)
+    ignored, classes = _classes(targets, ignore_index)
+    error[np.arange(len(error)), classes] -= 1
+    error[ignored] = 0
     return error.reshape(logits.shape)
 
 

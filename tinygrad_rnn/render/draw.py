@@ -40,7 +40,7 @@ SCOPE_FONT = FONT | {"fontsize": "13"}
 EDGE = {"color": "#444444", "arrowsize": "0.7"}
 PARAMETER_EDGE = {"color": "#B36B00", "penwidth": "1.5"}
 
-LONGEST_NAME = 40  # characters, as LONGEST_CALL
+LONGEST_NAME = 40  # characters
 LONGEST_CALL = 60
 UNPRINTABLE = re.compile("[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -58,7 +58,7 @@ def draw(*outputs: Tensor, names: Mapping[str, Any] | None = None) -> graphviz.D
     each op's inputs. The text, `.source`, is the same whenever graph, names and gradients are.
     Results that need no gradient were not recorded: they are drawn as inputs. Nothing is
     computed but norms, nothing is changed, and no Tensor is kept alive. `render` makes a file of
-    it; the graph's own methods `render` and `pipe` also do, where Graphviz is installed.
+    it; where Graphviz itself is installed, so do the graph's own methods `render` and `pipe`.
     Raises: TypeError without outputs, or where one is no Tensor.
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
@@ -82,7 +82,7 @@ def _called(nodes: Sequence[Tensor], names: Mapping[str, Any]) -> dict[Tensor, s
     """What each node is called, if at all; two names of one Tensor make `a = b`."""
     given: dict[Tensor, list[str]] = {}
     for name, value in names.items():
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and name:
             given.setdefault(value, []).append(_cut(name, LONGEST_NAME))
     called = {node: _cut(node.name, LONGEST_NAME) for node in nodes if node.name}
     return called | {node: " = ".join(several) for node, several in given.items()}
@@ -116,7 +116,9 @@ def _frame(frames: dict[Scope, graphviz.Digraph], scope: Scope) -> graphviz.Digr
     if scope not in frames:
         for depth in range(1, len(scope) + 1):
             label = {"label": _label(_cut(scope[depth - 1], LONGEST_NAME))}
-            frame = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=SCOPE_FONT | SCOPE | label)
+            frame = graphviz.Digraph(
+                f"cluster_{len(frames)}", graph_attr=SCOPE_FONT | SCOPE | label
+            )
             frames.setdefault(scope[:depth], frame)
     return frames[scope]
 
@@ -157,7 +159,7 @@ def _input(x: Any, called: Mapping[Tensor, str]) -> str:
 
 def _is_array(x: Any) -> bool:
     """Whether an input is an array or a list that is no Tensor."""
-    return not isinstance(x, Tensor) and np.shape(x) != ()
+    return not isinstance(x, (Tensor, int, float, slice)) and np.shape(x) != ()
 
 
 def _in_place(x: Any) -> str:
@@ -173,8 +175,8 @@ def _in_place(x: Any) -> str:
     if isinstance(x, slice):
         ends = (x.start, x.stop) if x.step is None else (x.start, x.stop, x.step)
         return ":".join("" if end is None else str(end) for end in ends)
-    if isinstance(x, type):
-        return x.__name__
+    if x is Ellipsis or isinstance(x, type):
+        return "..." if x is Ellipsis else x.__name__
     return str(x) if isinstance(x, PLAIN) else type(x).__name__
 
 
@@ -241,5 +243,6 @@ def _label(*lines: str) -> str:
     return label
 
 
-def _cut(text: str, longest: int) -> str:
+def _cut(value: object, longest: int) -> str:
+    text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

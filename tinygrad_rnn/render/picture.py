@@ -11,7 +11,8 @@ from pathlib import Path
 
 import graphviz
 
-FORMATS = {".svg": ["-Tsvg"], ".png": ["-Tpng", "-Gdpi=144", "-Gsize=80,40"]}
+FORMATS = {".svg": ["-Tsvg"], ".png": ["-Tpng", "-Gdpi=144", "-Gsize=80,40"]}  # at most inches
+MOST_EDGES = 3000  # a layout of many more can take all of a machine's memory
 
 
 def render(
@@ -21,10 +22,12 @@ def render(
 
     graph: as from `draw`, or its text in the DOT language. path: an existing file is replaced
     once the picture is complete. timeout: seconds that the layout may take.
-    Result: the path. An SVG shows every name in the viewer's own fonts; in a PNG, signs that the
-    renderer has no glyph for (with graphviz-pure: CJK, emoji) are empty boxes.
-    Raises: ValueError for another kind of file. RuntimeError where there is no `dot`, or where it
-    fails, with its message. FileNotFoundError where the folder is missing.
+    Result: the path. An SVG is sharp at any size and shows names in the viewer's fonts. A PNG is
+    scaled down to fit 11520 by 5760 pixels; signs that the renderer has no glyphs for (with
+    graphviz-pure: Chinese, Japanese, emoji) are empty boxes in it.
+    Raises: ValueError for another kind of file, or more than 3000 edges. TypeError for what is no
+    graph. FileNotFoundError where the folder is missing. RuntimeError where there is no `dot`, or
+    where it fails, with its message; then nothing was written.
 
     >>> render("digraph { x -> y }", "graph.pdf")
     Traceback (most recent call last):
@@ -36,10 +39,24 @@ def render(
         raise ValueError(f"render: {str(path)!r} must end in {' or '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"render: there is no folder {str(path.parent)!r}")
-    source = graph if isinstance(graph, str) else graph.source
+    source = _source(graph)
     command = [_find_dot(), "-Kdot", *FORMATS[path.suffix.lower()]]
     _write(path, _run(command, source, timeout))
     return path
+
+
+def _source(graph: graphviz.Digraph | str) -> str:
+    source = getattr(graph, "source", graph)
+    if not isinstance(source, str):
+        kind = type(graph).__name__
+        raise TypeError(f"render: needs a graph, as in render(draw(loss), path), not a {kind}")
+    edges = source.count("->")
+    if edges > MOST_EDGES:
+        raise ValueError(
+            f"render: {edges} edges are more than the {MOST_EDGES} that a picture can hold; "
+            "draw fewer time steps"
+        )
+    return source
 
 
 def _find_dot() -> str:
@@ -77,8 +94,8 @@ def _run(command: list[str], source: str, timeout: float) -> bytes:
     except OSError as error:
         raise RuntimeError(f"render: {name} cannot be run: {error}") from error
     if done.returncode or not done.stdout:
-        message = done.stderr.decode(errors="replace").strip()[-1000:] or "it drew nothing"
-        raise RuntimeError(f"render: {name} failed: {message}")
+        message = done.stderr.decode(errors="replace").strip()[-1000:] or "no message"
+        raise RuntimeError(f"render: {name} failed with status {done.returncode}: {message}")
     return done.stdout
 
 
