@@ -13,16 +13,18 @@ import numpy as np
 
 from tinygrad_rnn import ops
 from tinygrad_rnn.ops import linalg, loss, reduce, shape
-from tinygrad_rnn.ops.loss import negative_log_likelihood, probability_error
-from tinygrad_rnn.ops.shape import scatter, unslice
+from tinygrad_rnn.ops.loss import likelihood_gradient, negative_log_likelihood
+from tinygrad_rnn.ops.shape import cast, scatter, truncate, unslice
 
 MODULES = (ops.elementwise, linalg, loss, reduce, shape)
 INTERNAL = {
+    "cast",
     "gather",
     "getitem",
+    "likelihood_gradient",
     "negative_log_likelihood",
-    "probability_error",
     "scatter",
+    "truncate",
     "unslice",
 }
 
@@ -156,13 +158,13 @@ def _likelihood(logits: Any, targets: Any, ignore_index: int = -100) -> Any:
     return losses
 
 
-def _probability_error(logits: Any, targets: Any, ignore_index: int = -100) -> Any:
-    """Softmax minus one-hot, example by example."""
+def _likelihood_gradient(g: Any, logits: Any, targets: Any, ignore_index: int = -100) -> Any:
+    """g times softmax minus one-hot, example by example."""
     errors = np.zeros_like(logits)
     for index in np.ndindex(targets.shape):
         if targets[index] != ignore_index:
             errors[index] = _softmax(logits[index]) - np.eye(logits.shape[-1])[targets[index]]
-    return errors
+    return np.asarray(g)[..., None] * errors
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
@@ -312,6 +314,33 @@ PRODUCTS = [
 ]
 LINALG = [
     *(row("matmul", np.matmul, Draw(normal, a), Draw(normal, b)) for a, b in PRODUCTS),
+    *(
+        row("addmm", lambda c, a, b: c + a @ b, *(Draw(normal, shape) for shape in shapes))
+        for shapes in [
+            ((2, 4), (2, 3), (3, 4)),
+            ((4,), (2, 3), (3, 4)),
+            ((), (2, 3), (3, 4)),
+            ((1, 4), (5, 2, 3), (3, 4)),
+            ((5, 2, 4), (5, 2, 3), (3, 4)),
+            ((5, 1, 1), (5, 2, 3), (5, 3, 4)),
+            ((), (3,), (3,)),
+            ((2,), (2, 3), (3,)),
+        ]
+    ),
+    *(
+        row("dot", np.dot, Draw(normal, a), Draw(normal, b))
+        for a, b in [
+            ((3,), (3,)),
+            ((2, 3), (3,)),
+            ((2, 3), (3, 4)),
+            ((5, 2, 3), (3, 4)),
+            ((), (2, 3)),
+            ((2, 3), ()),
+            ((2, 3), (4, 3, 5)),
+            ((3,), (4, 3, 5)),
+            ((6, 2, 3), (7, 4, 3, 5)),
+        ]
+    ),
     row("outer", np.outer, Draw(normal, (3,)), Draw(normal, (2,))),
     row("outer", np.outer, Draw(normal, (2, 2)), Draw(normal, (3,))),
     row("outer", np.outer, Draw(normal, ()), Draw(normal, (3,))),
@@ -340,6 +369,9 @@ SHAPE = [
         ]
     ),
     row("astype", lambda x, dtype: x.astype(dtype), Draw(normal, (2, 3)), dtype=float),
+    row("cast", lambda x, dtype: x.astype(dtype), Draw(normal, (2, 3)), dtype=float, call=cast),
+    row("truncate", lambda x, dtype: x.astype(dtype), Draw(normal, (2, 3)), by=(), dtype=int,
+        call=truncate),
     row("astype", lambda x, dtype: x.astype(dtype), Draw(normal, (2, 3)), dtype=np.longdouble),
     row("astype", lambda x, dtype: x.astype(dtype), Draw(normal, (3,)), by=(), dtype=np.float32),
     row("astype", lambda x, dtype: x.astype(dtype), exactly([0, 1, 2]), by=(), dtype=float),
@@ -427,6 +459,10 @@ TRANSPOSED = [
     ),
 ]  # fmt: skip
 
+TARGETS = [
+    ((2, 3, 5), [[0, 4, 2], [1, 1, 3]]), ((4, 2), [1, -100, 0, 1]), ((3,), 2),
+    ((0, 3), np.zeros(0, int)),
+]  # fmt: skip
 LOSS = [
     *(
         row(name, reference, Draw(normal, (2, 3, 4)), axis=axis)
@@ -437,13 +473,14 @@ LOSS = [
     *(
         row(function.name, reference, Draw(normal, shape), exactly(targets), by=(0,),
             call=function, ignore_index=-100)
-        for function, reference in [
-            (negative_log_likelihood, _likelihood), (probability_error, _probability_error),
-        ]
-        for shape, targets in [
-            ((2, 3, 5), [[0, 4, 2], [1, 1, 3]]), ((4, 2), [1, -100, 0, 1]), ((3,), 2),
-            ((0, 3), np.zeros(0, int)),
-        ]
+        for function, reference in [(negative_log_likelihood, _likelihood)]
+        for shape, targets in TARGETS
+    ),
+    *(
+        row("likelihood_gradient", _likelihood_gradient, Draw(normal, shape[:-1]),
+            Draw(normal, shape), exactly(targets), by=(0, 1), call=likelihood_gradient,
+            ignore_index=-100)
+        for shape, targets in TARGETS
     ),
     *(
         row("cross_entropy", _cross_entropy, Draw(normal, (4, 3)), exactly([0, 2, 1, 1]), by=(0,),

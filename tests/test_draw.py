@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.render import draw, render
 from tinygrad_rnn.tape import tape
+from tinygrad_rnn.views import draw, render
 
 STRING = r'"(?:[^"\\]|\\.)*"'
 ATTRIBUTE = rf"(\w+)=({STRING}|[\w.#]+)"
@@ -343,7 +343,7 @@ def test_the_same_graph_gives_the_same_text_in_any_process() -> None:
     program = (
         f"import sys; sys.path[:0] = {[str(Path(tg.__file__).parents[1])]!r}\n"
         "import tinygrad_rnn as tg\n"
-        "from tinygrad_rnn.render import draw\n"
+        "from tinygrad_rnn.views import draw\n"
         "w = tg.Tensor([1.0, 2.0], requires_grad=True)\n"
         "with tg.scope('t=1'): h = tg.tanh(w * 2)\n"
         "with tg.scope('t=2'): h = tg.tanh(w * h)\n"

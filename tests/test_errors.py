@@ -88,6 +88,8 @@ JOINS = [
     Wrong("split none", lambda w: tg.split(w.x, 0), ValueError,
           ("split: axis 0 has size 2", "0 parts")),
     Wrong("split axis", lambda w: tg.split(w.x, 1, 2), AXIS, ("split: ", "axis 2", "(2, 3)")),
+    Wrong("addmm shapes", lambda w: tg.addmm(np.ones((5, 2, 2)), w.x, w.x.T), ValueError,
+          ("addmm: ", "(5, 2, 2)", "(2, 2)")),
     Wrong("unbind axis", lambda w: tg.unbind(w.x, 2), AXIS, ("unbind: ", "axis 2", "(2, 3)")),
     Wrong("unbind negative axis", lambda w: tg.unbind(w.x, -3), AXIS, ("unbind: ", "axis -3")),
     Wrong("unbind number", lambda w: tg.unbind(w.s), AXIS, ("unbind: ", "axis 0", "()")),

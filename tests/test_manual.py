@@ -167,8 +167,13 @@ def test_column_and_row_layouts_are_transposes(topology, loss):
     np.testing.assert_allclose(rows.loss, columns.loss)
     for in_rows, in_columns in zip(
         [*rows.gradients[:3], *rows.gradients.x, rows.gradients.h_0, *rows.y, *rows.h],
-        [*columns.gradients[:3], *columns.gradients.x, columns.gradients.h_0, *columns.y]
-        + columns.h,
+        [
+            *columns.gradients[:3],
+            *columns.gradients.x,
+            columns.gradients.h_0,
+            *columns.y,
+            *columns.h,
+        ],
         strict=True,
     ):
         np.testing.assert_allclose(in_rows, in_columns.T)
@@ -307,7 +312,7 @@ def test_smallest_case_by_plain_arithmetic():
     assert result.gradients.b_h[0, 0] == pytest.approx(dz_1, rel=1e-12)
 
 
-@pytest.mark.parametrize("target, expected", [(0, 0.0), (1, 1000.0)])
+@pytest.mark.parametrize(("target", "expected"), [(0, 0.0), (1, 1000.0)])
 @every_layout
 def test_cross_entropy_is_exact_for_large_logits(layout, target, expected):
     """Logits 1000 and 0 cost 0 for the first class and 1000 for the second."""
@@ -395,7 +400,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("name, shape, message", WRONG, ids=[f"{w[0]}{w[1]}" for w in WRONG])
+@pytest.mark.parametrize(("name", "shape", "message"), WRONG, ids=[f"{w[0]}{w[1]}" for w in WRONG])
 def test_wrong_shapes_are_named(name, shape, message):
     """The error names the argument, the shape that came and the shape that was needed."""
     right = {"W_xh": (4, 3), "W_hh": (4, 4), "W_hy": (2, 4), "b_h": (4, 1), "b_y": (2, 1)}
@@ -431,8 +436,8 @@ def test_other_misuse_is_named():
         manual.many_to_many(p, x, targets, h_0, loss=squares, layout="rows")
     with pytest.raises(ValueError, match="step 1: loss gives dy of shape"):
         manual.many_to_many(p, x, targets, h_0, loss=lambda y, q, layout: (y.sum(), y[:1]))
+    whole = p._replace(W_hy=np.ones((2, 4), np.int64))
     with pytest.raises(TypeError, match="W_hy has dtype int64, but a real floating dtype"):
-        whole = p._replace(W_hy=np.ones((2, 4), np.int64))
         manual.many_to_many(whole, x, targets, h_0, loss=squares)
     with pytest.raises(TypeError, match="complex128"):
         manual.many_to_many(p, x * 1j, targets, h_0, loss=squares)
@@ -443,8 +448,8 @@ def test_other_misuse_is_named():
     with pytest.raises(ValueError, match=re.escape("target has shape (2,), but row layout needs")):
         squares(np.zeros((2, 1)), np.zeros(2), layout="row")
     for number in (-1, 2):
+        classes = np.array([[0] * 5, [number] * 5])
         with pytest.raises(IndexError, match=f"step 2: target has class {number}, but classes go"):
-            classes = np.array([[0] * 5, [number] * 5])
             manual.many_to_many(p, x, classes, h_0, loss=entropy)
 
 
@@ -502,7 +507,7 @@ def test_cited_equations_exist():
 
 
 @pytest.mark.parametrize(
-    "section, modules",
+    ("section", "modules"),
     [
         ("1.", ["column.py", "topologies.py"]),
         ("4.", ["column.py", "topologies.py"]),

@@ -41,6 +41,7 @@ CALLS: dict[str, list[Callable[[Any], Any]]] = {
     "less": [lambda t: np.less(ARRAY, t)],
     "less_equal": [lambda t: np.less_equal(t, ARRAY)],
     "log": [lambda t: np.log(t)],
+    "dot": [lambda t: np.dot(t, ARRAY), lambda t: np.dot(ARRAY[:2], t)],
     "matmul": [lambda t: np.matmul(t, ARRAY), lambda t: np.matmul(ARRAY[:2], t)],
     "max": [
         lambda t: np.max(t),

@@ -267,7 +267,7 @@ def test_each_step_has_its_scope() -> None:
 
 
 def test_parameters_have_pytorchs_names_and_start_between_its_bounds() -> None:
-    """weight_ih_l0 (H, I) and so on, drawn from U(-1/sqrt(H), 1/sqrt(H)), in the dtype asked for."""
+    """weight_ih_l0 (H, I) and so on, from U(-1/sqrt(H), 1/sqrt(H)), in the dtype asked for."""
     layer = tg.nn.RNN(300, 100, 2, dtype=np.float32, rng=0)
 
     shapes = {name: parameter.shape for name, parameter in layer.named_parameters()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ FLOORS = {
     "func": 3,
     "check": 3,
     "checkpoint": 3,
-    "render": 4,
+    "views": 4,
     "train": 4,
     "__init__": 5,
 }
@@ -52,6 +53,9 @@ def parsed(module: ModuleType) -> ast.Module:
     return ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
 
 
+OPTIONS = inspect.signature(tg.op).parameters.keys() - {"rules"}  # of @op: what is no rule
+
+
 def rules(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, str, ast.AST]]:
     """(forward function, input name, rule) for each keyword of each `@op(...)`."""
     for function in tree.body:
@@ -60,7 +64,7 @@ def rules(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, str, ast.AST]]:
         for decorator in function.decorator_list:
             if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "op":
                 for keyword in decorator.keywords:
-                    if keyword.arg not in ("elementwise", "accumulate"):
+                    if keyword.arg not in OPTIONS:
                         named = isinstance(keyword.value, ast.Name)
                         rule = helpers()[keyword.value.id] if named else keyword.value
                         yield function, str(keyword.arg), rule

@@ -16,6 +16,7 @@ from .ops import (
     concatenate,
     cross_entropy,
     divide,
+    dot,
     equal,
     exp,
     greater,
@@ -53,9 +54,9 @@ from .ops import (
     unbind,
     where,
 )
-from .render import draw, render
 from .tape import no_grad, scope
 from .tensor import Tensor, grad
+from .views import draw, render
 
 __all__ = [
     "Op",
@@ -72,6 +73,7 @@ __all__ = [
     "cross_entropy",
     "data",
     "divide",
+    "dot",
     "draw",
     "equal",
     "exp",

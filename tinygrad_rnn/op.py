@@ -33,8 +33,13 @@ class Op:
     differentiable: whether any input has one.
     elementwise: inputs broadcast against each other, entry by entry.
     variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
-    accumulate: `(total, terms) -> total` adds many calls' results at once (see `Term`); total is
-    an array to add to, or None.
+    is_part: its only rule gives a Term, whatever the gradient.
+
+    How many calls are added up at once, where rules give `Term`s:
+    accumulate: `(total, terms) -> total`; total is an array to add to, or None.
+    join: `(terms) -> term`, one call for all, made later.
+    passes: `(terms, **settings) -> terms` hands what waits for the result on to its only input,
+    not called yet; None where it cannot.
     """
 
     def __init__(
@@ -44,6 +49,9 @@ class Op:
         *,
         elementwise: bool = False,
         accumulate: Callable[[Any, list[Term]], Any] | None = None,
+        passes: Callable[..., list[Term] | None] | None = None,
+        join: Callable[[list[Term]], Term] | None = None,
+        is_part: bool = False,
     ) -> None:
         functools.update_wrapper(self, forward)
         parameters = inspect.signature(forward).parameters.values()
@@ -54,6 +62,9 @@ class Op:
         rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
         self.variadic = bool(rest and rest[0] in rules)
         self.elementwise = elementwise
+        self.passes = passes
+        self.join = join
+        self.is_part = is_part
         self._accumulate = accumulate
         self.edges = tuple(rules.get(name) for name in self.inputs)
         self.differentiable = any(self.edges)
@@ -167,6 +178,9 @@ def op(
     *,
     elementwise: bool = False,
     accumulate: Callable[[Any, list[Term]], Any] | None = None,
+    passes: Callable[..., list[Term] | None] | None = None,
+    join: Callable[[list[Term]], Term] | None = None,
+    is_part: bool = False,
     **rules: Rule,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declares an op: decorates its forward function; `rules` are given by input name.
@@ -181,4 +195,12 @@ def op(
     >>> double_area
     <op double_area(x)>
     """
-    return functools.partial(Op, rules=rules, elementwise=elementwise, accumulate=accumulate)
+    return lambda forward: Op(
+        forward,
+        rules,
+        elementwise=elementwise,
+        accumulate=accumulate,
+        passes=passes,
+        join=join,
+        is_part=is_part,
+    )

@@ -70,9 +70,7 @@ class Totals:
             by_op.setdefault(term.op, []).append(term)
         held = self.arrays.pop(node, None)
         for op, terms in by_op.items():
-            if held is None and len(terms) == 1:
-                held = terms[0]()
-            elif node in self.owned:
+            if node in self.owned:
                 held = op.total(held, terms)
             else:
                 total = op.total(None, terms)
@@ -107,14 +105,20 @@ class scope:
     ('layer 0', 't=1')
     """
 
-    __slots__ = ("label",)
+    __slots__ = ("_label",)
 
     def __init__(self, label: str) -> None:
-        self.label = label
+        self._label = label
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> scope:
         recording, path = mode.get()
-        mode.set((recording, (*path, self.label)))
+        mode.set((recording, (*path, self._label)))
+        return self
+
+    def relabel(self, label: str) -> None:
+        """From here on what is recorded inside has another label."""
+        recording, path = mode.get()
+        mode.set((recording, (*path[:-1], label)))
 
     def __exit__(self, *_: object) -> None:
         recording, path = mode.get()
@@ -175,7 +179,7 @@ def pullback(
     arrays, waiting, owned = totals.arrays, totals.waiting, totals.owned
     with _in_mode(mode.get()):
         for node in reversed(nodes):
-            if node in waiting:
+            if node in waiting and not _passed_on(node, totals, wanted):
                 totals.gather(node)
             g = arrays.pop(node, None)
             if g is None:
@@ -185,12 +189,15 @@ def pullback(
                 found[node] = own(g, node in owned)
             if op is None:
                 continue
+            settings = node.settings
+            if op.is_part and useful is None and not create_graph:
+                totals.wait(node.inputs[0], op.edges[0](g, None, node.values[0], **settings))
+                continue
             if create_graph:
                 mode.set((True, node.scope))
                 given = (g, node, *node.inputs)
             else:
                 given = (g, node._array, *node.values)
-            settings = node.settings
             edges = op.edges[0](*given, **settings) if op.variadic else op.edges
             for edge, x, needs in zip(edges, node.inputs, node.needs):  # noqa: B905 - the shortest
                 if not needs or edge is None or (useful is not None and x not in useful):
@@ -206,7 +213,7 @@ def pullback(
                         continue
                     gradient = gradient()
                 array = x._array
-                if gradient.dtype is not array.dtype or gradient.shape != array.shape:
+                if gradient.shape != array.shape or gradient.dtype is not array.dtype:
                     gradient = _fitted(gradient, x, op)
                 if x in arrays:
                     totals.add(x, gradient)
@@ -215,6 +222,20 @@ def pullback(
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found
+
+
+def _passed_on(node: Node, totals: Totals, wanted: Collection[Node] | None) -> bool:
+    """Whether the Terms that wait for a node, and nothing else, now wait for its only input."""
+    op = node.op
+    if op is None or op.passes is None or node in totals.arrays or node._retains_grad or wanted:
+        return False
+    terms = op.passes(totals.waiting[node], **node.settings)
+    if terms is None:
+        return False
+    del totals.waiting[node]
+    for term in terms:
+        totals.wait(node.inputs[0], term)
+    return True
 
 
 def own(g: Any, owned: bool) -> Any:

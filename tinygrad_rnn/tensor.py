@@ -228,7 +228,15 @@ class Tensor:
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter([_record(getitem, (self,), {"index": k}) for k in range(len(self))])
+        if self.ndim < 2 or not (self._requires_grad and _mode()[0]):
+            return iter([self[k] for k in range(len(self))])
+        inputs, values = (self,), (self._array,)
+        return iter(
+            [
+                _node(part, getitem, inputs, {"index": k}, values, _ONES[True])
+                for k, part in enumerate(self._array)
+            ]
+        )
 
     def astype(self, dtype: npt.DTypeLike) -> Tensor:
         """The values in another dtype; an int or a bool has no gradient."""
@@ -247,6 +255,15 @@ class Tensor:
     def unbind(self, axis: int = 0) -> list[Tensor]:
         """The parts along an axis, which they lose."""
         return ops.unbind(self, axis)
+
+    def addmm(self, a: Any, b: Any) -> Tensor:
+        """This tensor plus a @ b."""
+        return _record(ops.addmm, (self, a, b), _NOTHING)
+
+    def dot(self, b: Any) -> Tensor:
+        """The sum of products over the last axis and b's last but one."""
+        result: Tensor = ops.dot(self, b)
+        return result
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -396,13 +413,14 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
     if len(inputs) == 2:  # one and two inputs are unrolled: recording is what many small ops cost
         x, y = inputs
         if not isinstance(y, Tensor):
-            values, needs = (x._array, _constant(op, y)), (x._requires_grad, False)
+            values, needs = (x._array, _constant(op, y)), _PAIRS[x._requires_grad][False]
         elif not isinstance(x, Tensor):
-            values, needs = (_constant(op, x), y._array), (False, y._requires_grad)
+            values, needs = (_constant(op, x), y._array), _PAIRS[False][y._requires_grad]
         else:
-            values, needs = (x._array, y._array), (x._requires_grad, y._requires_grad)
+            values = (x._array, y._array)
+            needs = _PAIRS[x._requires_grad][y._requires_grad]
     elif len(inputs) == 1:
-        values, needs = (inputs[0]._array,), (inputs[0]._requires_grad,)
+        values, needs = (inputs[0]._array,), _ONES[inputs[0]._requires_grad]
     else:
         arrays, flags = [], []
         for x in inputs:
@@ -445,6 +463,9 @@ def _node(
     return z
 
 
+# Which inputs need a gradient; shared, since a new tuple for each node is work for the collector.
+_ONES = ((False,), (True,))
+_PAIRS = (((False, False), (False, True)), ((True, False), (True, True)))
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 _mode = mode.get
 Tensor.__record__ = staticmethod(_record)  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..ops import matmul
+from ..ops import addmm, matmul
 from ..tensor import Tensor
 from .module import Module, Rng, uniform
 
@@ -41,5 +41,6 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Tensor:
         """x: (..., I). Result: (..., O)."""
-        y: Tensor = matmul(x, self.weight.T)
-        return y if self.bias is None else y + self.bias
+        W, b = self.weight.T, self.bias
+        y: Tensor = matmul(x, W) if b is None else addmm(b, x, W)
+        return y

@@ -40,8 +40,8 @@ def rnn_step(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> Te
 
 
 def _affine(x: Any, W: Parameter, b: Any) -> Tensor:
-    y: Tensor = matmul(x, W.T)
-    return y if b is None else y + b
+    y: Tensor = matmul(x, W.T) if b is None else addmm(b, x, W.T)
+    return y
 
 
 def rnn_steps(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> list[Tensor]:
@@ -49,11 +49,13 @@ def rnn_steps(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> l
     W_ih, W_hh, b_ih, b_hh = weights
     b = b_ih if b_hh is None else b_ih + b_hh
     W_hhT = W_hh.T
+    z = unbind(_affine(x, W_ih, b))
     states = []
-    for t, z in enumerate(unbind(_affine(x, W_ih, b)), start=1):
-        with scope(f"t={t}"):
-            h = f(addmm(z, h, W_hhT))
-        states.append(h)
+    with scope("steps") as step:
+        for t, z_t in enumerate(z, start=1):
+            step.relabel(f"t={t}")
+            h = f(z_t.addmm(h, W_hhT))
+            states.append(h)
     return states
 
 

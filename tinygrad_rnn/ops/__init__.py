@@ -27,7 +27,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .linalg import addmm, matmul, outer
+from .linalg import addmm, dot, matmul, outer
 from .loss import cross_entropy, log_softmax, logsumexp, mse_loss, softmax
 from .reduce import max, mean, sum
 from .shape import (
@@ -52,6 +52,7 @@ __all__ = [
     "concatenate",
     "cross_entropy",
     "divide",
+    "dot",
     "equal",
     "exp",
     "greater",

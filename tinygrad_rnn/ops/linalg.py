@@ -16,12 +16,21 @@ from ..op import Term, op
 from .reduce import sum_to
 from .shape import reshape, transpose
 
+_NO_SETTINGS: dict[str, Any] = {}
 
-def _stacked(total: Any, terms: list[Term]) -> Any:
+
+def _joined(terms: list[Term]) -> Term:
     """A sum of products is one product: a_1 b_1 + a_2 b_2 + ... = [a_1 a_2 ...] [b_1; b_2; ...]."""
-    left = np.concatenate([term.inputs[0] for term in terms], axis=1)
-    right = np.concatenate([term.inputs[1] for term in terms], axis=0)
-    product = np.dot(left, right)
+    if len(terms) == 1:
+        return terms[0]
+    left = np.concatenate([term.inputs[0].T for term in terms]).T
+    right = np.concatenate([term.inputs[1] for term in terms])
+    return Term(matmul, (left, right), {})
+
+
+def _total(total: Any, terms: list[Term]) -> Any:
+    left, right = _joined(terms).inputs
+    product = left.dot(right)
     return product if total is None else np.add(total, product, out=total)
 
 
@@ -51,7 +60,7 @@ def _right_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
     return sum_to(matmul(_swapped(a), g), b.shape)
 
 
-@op(accumulate=_stacked, a=_left_gradient, b=_right_gradient)
+@op(join=_joined, accumulate=_total, a=_left_gradient, b=_right_gradient)
 def matmul(a: Any, b: Any) -> Any:
     """Matrix product over the last axis of a and the last but one of b, as `a @ b`.
 
@@ -95,7 +104,7 @@ def _mismatch(a: Any, b: Any) -> Exception:
 def addmm(c: Any, a: Any, b: Any) -> Any:
     """c + a @ b in one operation.
 
-    a: (..., n, k), b: (k, m). c: a shape that broadcasts to (..., n, m), the result's.
+    a, b: as for matmul. c: a shape that broadcasts to the product's, which is the result's.
     Raises: ValueError where shapes do not fit.
 
     >>> addmm(np.ones(4), np.ones((2, 3)), np.ones((3, 4)))
@@ -103,17 +112,22 @@ def addmm(c: Any, a: Any, b: Any) -> Any:
            [4., 4., 4., 4.]])
     """
     product = matmul.forward(a, b)
-    if getattr(c, "dtype", None) is product.dtype and product.ndim >= c.ndim > 0:
+    if getattr(c, "shape", ()) == product.shape and c.dtype is product.dtype and product.ndim:
         product += c
         return product
-    return product + c
+    result = product + c
+    if result.shape != product.shape:
+        raise ValueError(
+            f"addmm: c has shape {c.shape}, but a @ b {product.shape}: c must broadcast to it"
+        )
+    return result
 
 
 def _product(left: Any, right: Any, size: int) -> Any:
     """left @ right, which has `size` entries: to be stacked where the operands have fewer."""
     if left.size + right.size < size:
-        return Term(matmul, (left, right), {})
-    return left @ right
+        return Term(matmul, (left, right), _NO_SETTINGS)
+    return left.dot(right)
 
 
 def _rows(x: Any) -> Any:
@@ -126,6 +140,25 @@ def _rows(x: Any) -> Any:
 def _swapped(x: Any) -> Any:
     """The matrices of x transposed."""
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def dot(a: Any, b: Any) -> Any:
+    """The sum of products over the last axis of a and the last but one of b (its only one if 1-D).
+
+    Result: a.shape[:-1] + b.shape[:-2] + b.shape[-1:]; a number times an array where one is 0-d.
+    Raises: ValueError where the two axes differ in size.
+
+    >>> dot(np.ones((2, 3)), np.ones((4, 3, 5))).shape
+    (2, 4, 5)
+    """
+    if not (np.ndim(a) and np.ndim(b)):
+        return a * b
+    if b.ndim < 3:
+        return matmul(a, b)
+    last = b.ndim - 1
+    columns = transpose(b, axes=(last - 1, *range(last - 1), last))
+    product = matmul(a, reshape(columns, shape=(columns.shape[0], math.prod(columns.shape[1:]))))
+    return reshape(product, shape=(*a.shape[:-1], *columns.shape[1:]))
 
 
 def outer(a: Any, b: Any) -> Any:

@@ -38,8 +38,9 @@ def softmax(x: Any, *, axis: Axis = -1) -> Any:
     array([0.5, 0.5, 0. ])
     """
     with np.errstate(invalid="ignore"):
-        powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
-        return powers / np.sum(powers, axis=axis, keepdims=True)
+        powers = np.exp(x - x.max(axis=axis, keepdims=True))
+        powers /= powers.sum(axis=axis, keepdims=True)
+        return powers
 
 
 def _through_softmax(g: Any, p: Any, axis: Axis) -> Any:
@@ -60,9 +61,8 @@ def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
 
 
 @op(
-    logits=lambda g, z, logits, targets, ignore_index: (
-        kept(where(not_equal(targets, ignore_index), g, 0), logits, -1)
-        * probability_error(logits, targets, ignore_index=ignore_index)
+    logits=lambda g, z, logits, targets, ignore_index: likelihood_gradient(
+        g, logits, targets, ignore_index=ignore_index
     )
 )
 def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> Any:
@@ -74,40 +74,57 @@ def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> 
     >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([1000.])
     """
-    x = logits.reshape(-1, logits.shape[-1])
-    ignored, classes = _classes(targets, ignore_index)
+    x, classes, ignored = _examples(logits, targets, ignore_index)
     with np.errstate(invalid="ignore"):
-        x = x - x.max(axis=-1, keepdims=True)
-        losses = np.log(np.exp(x).sum(axis=-1)) - x[np.arange(len(x)), classes]
+        x = x - np.maximum.reduce(x, axis=1, keepdims=True)
+        losses = np.log(np.add.reduce(np.exp(x), axis=1)) - x[np.arange(len(x)), classes]
     losses[ignored] = 0
     return losses.reshape(targets.shape)
 
 
-def _classes(targets: Any, ignore_index: int) -> tuple[Any, Any]:
-    """Which examples are ignored, and the target of each, of those too one that exists."""
+def _examples(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Any, Any]:
+    """One example a row, its target, and whether it is ignored (then its target is 0)."""
     targets = targets.ravel()
     ignored = targets == ignore_index
-    return ignored, np.where(ignored, 0, targets)
+    if ignore_index < 0:
+        return logits.reshape(-1, logits.shape[-1]), np.maximum(targets, 0), ignored
+    return logits.reshape(-1, logits.shape[-1]), np.where(ignored, 0, targets), ignored
+
+
+def _counted(g: Any, targets: Any, ignore_index: int) -> Any:
+    """g where the target counts, else 0."""
+    return where(not_equal(targets, ignore_index), g, 0)
 
 
 @op(
-    logits=lambda g, z, logits, targets, ignore_index: where(
-        not_equal(targets, ignore_index)[..., None], _through_softmax(g, softmax(logits), -1), 0
-    )
+    scale=lambda g, z, scale, logits, targets, ignore_index: sum(
+        g * _unscaled(scale, logits, targets, ignore_index), axis=-1
+    ),
+    logits=lambda g, z, scale, logits, targets, ignore_index: (
+        kept(_counted(scale, targets, ignore_index), logits, -1)
+        * _through_softmax(g, softmax(logits), -1)
+    ),
 )
-def probability_error(logits: Any, targets: Any, *, ignore_index: int) -> Any:
-    """softmax(logits) - one-hot(target): by how much each probability is too large.
+def likelihood_gradient(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -> Any:
+    """scale (softmax(logits) - one-hot(target)) for each example, 0 where it is ignored.
 
-    logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index, which gives zeros.
+    scale: (...) float. logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index.
 
-    >>> probability_error(np.array([[0.0, 0.0]]), np.array([1]), ignore_index=-100)
+    >>> likelihood_gradient(np.ones(1), np.array([[0.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([[ 0.5, -0.5]])
     """
-    error = softmax.forward(logits.reshape(-1, logits.shape[-1]), axis=-1)
-    ignored, classes = _classes(targets, ignore_index)
-    error[np.arange(len(error)), classes] -= 1
+    x, classes, ignored = _examples(logits, targets, ignore_index)
+    error = softmax.forward(x, axis=1)
+    error[np.arange(len(x)), classes] -= 1
+    error *= scale.reshape(-1, 1)
     error[ignored] = 0
     return error.reshape(logits.shape)
+
+
+def _unscaled(scale: Any, logits: Any, targets: Any, ignore_index: int) -> Any:
+    """The same for a scale of 1."""
+    ones = astype(not_equal(targets, ignore_index), scale.dtype)
+    return likelihood_gradient(ones, logits, targets, ignore_index=ignore_index)
 
 
 def cross_entropy(

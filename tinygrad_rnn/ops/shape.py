@@ -33,7 +33,16 @@ def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     return axes if axes is None else tuple(int(k) for k in np.argsort(np.mod(axes, len(axes))))
 
 
-@op(x=lambda g, z, x, axes: transpose(g, axes=_inverse(axes)))
+def _turned(terms: list[Term], axes: Sequence[int] | None) -> list[Term] | None:
+    """(a b)ᵀ = bᵀ aᵀ, for products of matrices that wait."""
+    join = terms[0].op.join
+    if axes is not None or join is None or any(term.op is not terms[0].op for term in terms):
+        return None
+    left, right = join(terms).inputs
+    return [Term(terms[0].op, (right.T, left.T), {})]
+
+
+@op(passes=_turned, x=lambda g, z, x, axes: transpose(g, axes=_inverse(axes)))
 def transpose(x: Any, *, axes: Sequence[int] | None = None) -> Any:
     """The axes in another order, reversed where none is given.
 
@@ -84,10 +93,13 @@ def astype(x: Any, dtype: Any) -> Any:
     >>> astype(np.array([1.0]), np.float32).dtype
     dtype('float32')
     """
-    kind = np.dtype(dtype).kind
-    if kind not in "fiub":
-        raise TypeError(f"astype: dtype is {np.dtype(dtype)}; it must be a float, an int or bool")
-    return (cast if kind == "f" else truncate)(x, dtype=np.dtype(dtype))
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"astype: {error}; give a float, an int or bool") from error
+    if dtype.kind not in "fiub":
+        raise TypeError(f"astype: dtype is {dtype}; it must be a float, an int or bool")
+    return (cast if dtype.kind == "f" else truncate)(x, dtype=dtype)
 
 
 @op(xs=lambda g, z, *xs, axis: _cut(g, xs, axis))
@@ -131,7 +143,7 @@ def _write_slices(total: Any, terms: list[Term]) -> Any:
     apart = False
     if total is None:
         total = np.zeros(terms[0].settings["shape"], terms[0].inputs[0].dtype)
-        apart = all([type(index) is int and index >= 0 for index in indices])
+        apart = all(type(index) is int and index >= 0 for index in indices)
         apart = apart and len(set(indices)) == len(indices)
     for index, term in zip(indices, terms, strict=True):
         if apart:  # the steps of a sequence: nothing to add to
@@ -150,7 +162,7 @@ def _write_entries(total: Any, terms: list[Term]) -> Any:
     return total
 
 
-@op(x=lambda g, z, x, index: Term(unslice, (g,), {"shape": x.shape, "index": index}))
+@op(is_part=True, x=lambda g, z, x, index: Term(unslice, (g,), {"shape": x.shape, "index": index}))
 def getitem(x: Any, *, index: Any) -> Any:
     """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
 
