@@ -5,6 +5,7 @@ Write the forward pass; get back the backward pass that you would have derived b
 
 from . import data, manual, nn, optim
 from ._version import __version__
+from .gradients import grad
 from .op import Op, Term, op
 from .ops import (
     abs,
@@ -55,7 +56,7 @@ from .ops import (
     where,
 )
 from .tape import no_grad, scope
-from .tensor import Tensor, grad
+from .tensor import Tensor
 from .views import draw, render
 
 __all__ = [

@@ -7,7 +7,6 @@ written; a leaf newer than a node that used it means a gradient that would be wr
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from operator import attrgetter
@@ -17,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ops
+from .from_numpy import constant, index_part, is_basic, numeric, our_function
 from .op import Array, Op
 from .ops.shape import gather, getitem
-from .tape import mode, own, pullback
+from .tape import mode, pullback
 
 _next_serial = count(1).__next__
 _NOTHING: dict[str, Any] = {}
@@ -193,10 +193,10 @@ class Tensor:
         Raises: RuntimeError without a gradient to start from, or where a leaf was written after
         it was recorded; then no `.grad` has changed.
         """
-        seed = _seed(self, gradient, create_graph)
-        gradients = pullback((self,), (seed,), create_graph=create_graph)
+        start = seed(self, gradient, create_graph)
+        gradients = pullback((self,), (start,), create_graph=create_graph)
         totals = [
-            (node, _tensor(g) if node._grad is None else node._grad + g)
+            (node, as_tensor(g) if node._grad is None else node._grad + g)
             for node, g in gradients.items()
         ]
         for node, total in totals:
@@ -211,10 +211,10 @@ class Tensor:
     # Parts and shapes
 
     def __getitem__(self, index: Any) -> Tensor:
-        if type(index) is int or _is_basic(index):
+        if type(index) is int or is_basic(index):
             return _record(getitem, (self,), {"index": index})
         parts = index if isinstance(index, tuple) else (index,)
-        return _record(gather, (self, *map(_index_part, parts)), _NOTHING)
+        return _record(gather, (self, *map(index_part, parts)), _NOTHING)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -355,55 +355,13 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        function = _from_numpy(ufunc if method == "__call__" else None, name)
+        function = our_function(ufunc if method == "__call__" else None, name)
         return function(*inputs, **kwargs)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        return _from_numpy(function, function.__name__)(*args, **kwargs)
-
-
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
-    *,
-    create_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """The gradients of sum(grad_outputs * outputs) by the inputs; `.grad` stays as it is.
-
-    outputs, inputs: a Tensor or several. grad_outputs: for each output an array of its shape, or
-    None for an output of one entry. Result: for each input a Tensor of its shape and dtype; None
-    where allow_unused and the outputs do not depend on it.
-    Raises: RuntimeError where an input needs no gradient or was not used.
-
-    >>> x = Tensor([1.0, 2.0], requires_grad=True)
-    >>> grad((x * x).sum(), x)
-    (Tensor([2., 4.]),)
-    """
-    sources = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    results = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-    seeds = [grad_outputs] if isinstance(outputs, Tensor) else grad_outputs or [None] * len(results)
-    if len(seeds) != len(results):
-        raise ValueError(f"grad: {len(results)} outputs, but grad_outputs has {len(seeds)} arrays")
-    for k, x in enumerate(sources):
-        if not x._requires_grad:
-            raise RuntimeError(f"grad: {x.name or f'input {k}'} does not require a gradient")
-    seeds = [_seed(y, g, create_graph) for y, g in zip(results, seeds, strict=True)]
-    found = pullback(results, seeds, wanted=set(sources), create_graph=create_graph)
-    for k, x in enumerate(sources):
-        if x not in found and not allow_unused:
-            raise RuntimeError(
-                f"grad: the outputs do not depend on {x.name or f'input {k}'}; "
-                "allow_unused=True gives None for it"
-            )
-    gradients: list[Tensor | None] = []
-    for k, x in enumerate(sources):
-        first = x not in set(sources[:k])
-        gradients.append(_tensor(own(found[x], first)) if x in found else None)
-    return tuple(gradients)
+        return our_function(function, function.__name__)(*args, **kwargs)
 
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
@@ -413,9 +371,9 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
     if len(inputs) == 2:  # one and two inputs are unrolled: recording is what many small ops cost
         x, y = inputs
         if not isinstance(y, Tensor):
-            values, needs = (x._array, _constant(op, y)), _PAIRS[x._requires_grad][False]
+            values, needs = (x._array, constant(op, y)), _PAIRS[x._requires_grad][False]
         elif not isinstance(x, Tensor):
-            values, needs = (_constant(op, x), y._array), _PAIRS[False][y._requires_grad]
+            values, needs = (constant(op, x), y._array), _PAIRS[False][y._requires_grad]
         else:
             values = (x._array, y._array)
             needs = _PAIRS[x._requires_grad][y._requires_grad]
@@ -425,7 +383,7 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
         arrays, flags = [], []
         for x in inputs:
             tensor = isinstance(x, Tensor)
-            arrays.append(x._array if tensor else _constant(op, x))
+            arrays.append(x._array if tensor else constant(op, x))
             flags.append(tensor and x._requires_grad)
         values, needs = tuple(arrays), tuple(flags)
     try:
@@ -471,22 +429,6 @@ _mode = mode.get
 Tensor.__record__ = staticmethod(_record)  # type: ignore[attr-defined]
 
 
-def _constant(op: Op, x: Any) -> Any:
-    """An input that is no Tensor, as NumPy takes it."""
-    if isinstance(x, _PLAIN):
-        return x
-    return _numeric(np.asarray(x), op.name)
-
-
-_PLAIN = (float, int, slice, type(None), type(Ellipsis))
-
-
-def _numeric(array: Array, where: str) -> Array:
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: dtype is {array.dtype}; it must be a float, an int or bool")
-    return array
-
-
 def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
     """A plain array of its own, in the machine's byte order."""
     if isinstance(data, Tensor):
@@ -495,11 +437,11 @@ def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
                 "Tensor: the data requires a gradient, which would be lost; detach() it"
             )
         data = data._array
-    array = _numeric(np.array(data, dtype=dtype), "Tensor")
+    array = numeric(np.array(data, dtype=dtype), "Tensor")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _tensor(value: Any) -> Tensor:
+def as_tensor(value: Any) -> Tensor:
     """A gradient as a Tensor: one that was recorded is one already."""
     return value if isinstance(value, Tensor) else _node(value, None, (), _NOTHING, (), ())
 
@@ -508,7 +450,7 @@ def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | N
     return kind(data, requires_grad=requires_grad, name=name)
 
 
-def _seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
+def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     """What the walk starts with: dL/doutput, 1 for an output of one entry."""
     if not output._requires_grad:
         raise RuntimeError("backward: this tensor depends on none that requires a gradient")
@@ -524,39 +466,3 @@ def _seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
         raise ValueError(f"backward: the gradient has shape {value.shape}, not {output.shape}")
     value = value if value.dtype == output.dtype else value.astype(output.dtype)
     return value if create_graph else value._array
-
-
-def _is_basic(index: Any) -> bool:
-    """Whether an index is an int, a slice, None or Ellipsis, or such a tuple: a view."""
-    if isinstance(index, tuple):
-        return all(_is_basic(part) for part in index)
-    return isinstance(index, (int, np.integer, *_PLAIN[2:])) and not isinstance(index, bool)
-
-
-def _index_part(index: Any) -> Any:
-    if isinstance(index, Tensor):
-        index = index._array
-    if isinstance(index, _PLAIN) and not isinstance(index, bool):
-        return index
-    array = np.array(index)  # of its own: it is needed again backwards
-    return array if array.size else array.astype(bool if array.dtype == bool else int)
-
-
-def _from_numpy(function: Any, name: str) -> Callable[..., Any]:
-    """Our function of the same name."""
-    if function in _NUMPY:
-        return _NUMPY[function]
-    near = difflib.get_close_matches(name, [f.__name__ for f in _NUMPY], 1, 0)
-    raise TypeError(
-        f"np.{name} does not know Tensors; the nearest that does is np.{near[0]}; "
-        "for arrays without gradients use t.numpy()"
-    )
-
-
-_NUMPY: dict[Any, Callable[..., Any]] = {
-    getattr(np, name): getattr(ops, name) for name in ops.__all__ if hasattr(np, name)
-} | {
-    np.shape: lambda x: x.shape,
-    np.ndim: lambda x: x.ndim,
-    np.size: lambda x: x.size,
-}
