@@ -142,14 +142,13 @@ def tape(*outputs: Node) -> list[Node]:
     >>> [node.op.name if node.op else "leaf" for node in tape(tg.exp(w * w))]
     ['leaf', 'multiply', 'exp']
     """
-    nodes = set(outputs)
-    waiting = list(nodes)
-    while waiting:
-        for x in waiting.pop().inputs:
-            if hasattr(x, "serial") and x not in nodes:
-                nodes.add(x)
-                if x.inputs:
-                    waiting.append(x)
+    nodes = list(dict.fromkeys(outputs))
+    known = set(nodes)
+    for node in nodes:  # it grows
+        for x in node.inputs:
+            if hasattr(x, "serial") and x not in known:
+                known.add(x)
+                nodes.append(x)
     return sorted(nodes, key=attrgetter("serial"))
 
 

@@ -460,7 +460,8 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
                 f"backward: shape is {output.shape}, and only one entry has a gradient of its own; "
                 "reduce it with sum() or mean(), or give the gradient to start from"
             )
-        gradient = np.ones(output.shape, output.dtype)
+        ones = np.ones(output.shape, output.dtype)
+        return _node(ones, None, (), _NOTHING, (), ()) if create_graph else ones
     value = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if value.shape != output.shape:
         raise ValueError(f"backward: the gradient has shape {value.shape}, not {output.shape}")
