@@ -27,15 +27,38 @@ _NOTHING: dict[str, Any] = {}
 
 def _method(op: Op) -> Callable[[Tensor], Tensor]:
     """The method of an op of one input and no settings."""
-    return lambda x: _record(op, (x,), _NOTHING)
+    forward = op.forward
+
+    def method(x: Tensor) -> Tensor:
+        values = (x._array,)
+        try:
+            array = forward(*values)
+        except (TypeError, ValueError, IndexError) as error:
+            raise op.explain(error, values) from error
+        return _node(array, op, (x,), _NOTHING, values, _ONES[x._requires_grad])
+
+    return method
 
 
 def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
-    """The methods of a binary operator: for `x + y`, and for `y + x` with y no Tensor."""
-    return (
-        lambda x, y: _record(op, (x, y), _NOTHING),
-        lambda x, y: _record(op, (y, x), _NOTHING),
-    )
+    """The methods of a binary operator: for `x + y`, and for `y + x` with y no Tensor.
+
+    Two Tensors take the short way: recording is what programs of many small ops cost.
+    """
+    forward = op.forward
+
+    def operator(x: Tensor, y: Any) -> Tensor:
+        if not isinstance(y, Tensor):
+            return _record(op, (x, y), _NOTHING)
+        values = (x._array, y._array)
+        try:
+            array = forward(*values)
+        except (TypeError, ValueError, IndexError) as error:
+            raise op.explain(error, values) from error
+        needs = _PAIRS[x._requires_grad][y._requires_grad]
+        return _node(array, op, (x, y), _NOTHING, values, needs)
+
+    return operator, lambda x, y: _record(op, (y, x), _NOTHING)
 
 
 class Tensor:
@@ -84,19 +107,23 @@ class Tensor:
         dtype: npt.DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
-        self._array = _copied(data, dtype)
+        self._start(_copied(data, dtype), name)
+        self.requires_grad = requires_grad
+
+    def _start(self, array: Array, name: str | None) -> None:
+        """Fills the slots of a leaf that requires no gradient."""
+        self._array = array
         self.op = None
         self.inputs = ()
         self.settings = _NOTHING
         self.values = ()
         self.needs = ()
         self.serial = _next_serial()
-        self.scope = mode.get()[1]
+        self.scope = _mode()[1]
         self.name = name
         self._grad = None
         self._retains_grad = False
         self._requires_grad = False
-        self.requires_grad = requires_grad
 
     # What it holds
 
@@ -390,34 +417,40 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
         array = op.forward(*values, **settings) if settings else op.forward(*values)
     except (TypeError, ValueError, IndexError) as error:
         raise op.explain(error, values) from error
-    if type(array) is not np.ndarray:
-        array = np.asarray(array)
-    if True in needs and op.differentiable and _mode()[0]:
-        return _node(array, op, inputs, settings, values, needs)
-    return _node(array, None, (), _NOTHING, (), ())
+    return _node(array, op, inputs, settings, values, needs)
 
 
 def _node(
-    array: Array,
-    op: Op | None,
+    array: Any,
+    op: Op,
     inputs: tuple[Any, ...],
     settings: dict[str, Any],
     values: tuple[Any, ...],
     needs: tuple[bool, ...],
 ) -> Tensor:
-    """A Tensor that takes over the array: a result, or a leaf where there is no op."""
+    """The result of an op and, where an input needs a gradient, its place on the tape."""
+    recording, scope = _mode()
+    if not (recording and True in needs and op.differentiable):
+        return leaf(array)
     z = _new(Tensor)
-    z._array = array
+    z._array = array if type(array) is np.ndarray else np.asarray(array)
     z.op = op
     z.inputs = inputs
     z.settings = settings
     z.values = values
     z.needs = needs
-    z.scope = _mode()[1]
+    z.scope = scope
     z.serial = _next_serial()
     z.name = z._grad = None
     z._retains_grad = False
-    z._requires_grad = op is not None
+    z._requires_grad = True
+    return z
+
+
+def leaf(array: Any) -> Tensor:
+    """A Tensor that takes over the array, outside of any graph."""
+    z = _new(Tensor)
+    z._start(np.asarray(array), None)
     return z
 
 
@@ -443,7 +476,7 @@ def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
 
 def as_tensor(value: Any) -> Tensor:
     """A gradient as a Tensor: one that was recorded is one already."""
-    return value if isinstance(value, Tensor) else _node(value, None, (), _NOTHING, (), ())
+    return value if isinstance(value, Tensor) else leaf(value)
 
 
 def _rebuilt(kind: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
@@ -461,7 +494,7 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
                 "reduce it with sum() or mean(), or give the gradient to start from"
             )
         ones = np.ones(output.shape, output.dtype)
-        return _node(ones, None, (), _NOTHING, (), ()) if create_graph else ones
+        return leaf(ones) if create_graph else ones
     value = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if value.shape != output.shape:
         raise ValueError(f"backward: the gradient has shape {value.shape}, not {output.shape}")
