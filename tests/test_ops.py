@@ -278,6 +278,18 @@ def test_gradients_share_no_memory(case: Case) -> None:
                 assert not np.shares_memory(gradient, other)
 
 
+def test_a_number_can_be_added_to_any_product() -> None:
+    """addmm takes a Python number for c, also where the product is a number itself."""
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    y = tg.addmm(2.0, x, x)
+    y.backward()
+
+    assert y.item() == 7.0
+    assert x.grad.data.tolist() == [2.0, 4.0]
+    assert tg.addmm(2.0, x[None], x[:, None]).data.tolist() == [[7.0]]
+
+
 # Layouts of memory
 
 View = Callable[[Any], Any]

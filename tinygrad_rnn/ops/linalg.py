@@ -25,7 +25,7 @@ def _joined(terms: list[Term]) -> Term:
         return terms[0]
     left = np.concatenate([term.inputs[0].T for term in terms]).T
     right = np.concatenate([term.inputs[1] for term in terms])
-    return Term(matmul, (left, right), {})
+    return Term(matmul, (left, right), _NO_SETTINGS)
 
 
 def _total(total: Any, terms: list[Term]) -> Any:
@@ -112,7 +112,7 @@ def addmm(c: Any, a: Any, b: Any) -> Any:
            [4., 4., 4., 4.]])
     """
     product = matmul.forward(a, b)
-    if getattr(c, "shape", ()) == product.shape and c.dtype is product.dtype and product.ndim:
+    if product.ndim and getattr(c, "shape", None) == product.shape and c.dtype is product.dtype:
         product += c
         return product
     result = product + c

@@ -37,6 +37,7 @@ def softmax(x: Any, *, axis: Axis = -1) -> Any:
     >>> softmax(np.array([1000.0, 1000.0, -np.inf]))
     array([0.5, 0.5, 0. ])
     """
+    x = np.asarray(x)
     with np.errstate(invalid="ignore"):
         powers = np.exp(x - x.max(axis=axis, keepdims=True))
         powers /= powers.sum(axis=axis, keepdims=True)
