@@ -436,26 +436,47 @@ INDEXING = [
 ]  # fmt: skip
 
 
-def _placed(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Zeros of a shape with x added at the index."""
-    zeros = np.zeros(shape, x.dtype)
-    np.add.at(zeros, index, x)
+def _placed(shape: tuple[int, ...], parts: list[tuple[Any, Any]]) -> Any:
+    """Zeros of a shape with each part added at its index."""
+    zeros = np.zeros(shape, parts[0][0].dtype)
+    for x, index in parts:
+        np.add.at(zeros, index, x)
     return zeros
 
 
+def _scatter(*xs: Any, at: list[tuple[Any, ...]]) -> Any:
+    """`scatter` of each x at its index."""
+    inputs = [part for x, index in zip(xs, at, strict=True) for part in (x, *index)]
+    return scatter(inputs, shape=(4, 3), counts=tuple(1 + len(index) for index in at))
+
+
+SLICES = [
+    [((3,), 1)],
+    [((2, 3), slice(None, None, -2))],
+    [((4,), (slice(None), 2))],
+    [((3,), 2), ((3,), 0), ((3,), 3)],
+    [((3,), 2), ((3,), -2), ((3,), 2)],
+    [((3,), -1), ((2, 3), slice(2, 4)), ((), (0, 0))],
+    [((3,), 3), ((3,), 2), ((3,), 1), ((3,), 0)],
+]
+ENTRIES = [
+    [((3, 3), (np.array([1, 1, -3]),))],
+    [((2,), (np.array([0, 3]), np.array([2, 2])))],
+    [((4, 2), (slice(None), np.array([0, 0])))],
+    [((2, 3), (np.array([1, 1]),)), ((2,), (np.array([0, 1]), 2)), ((1, 3), (np.array([0]),))],
+]
 TRANSPOSED = [
     *(
-        row("unslice", lambda x, shape, index: _placed(x, index, shape), Draw(normal, s),
-            call=unslice, shape=(4, 3), index=index)
-        for s, index in [((3,), 1), ((2, 3), slice(None, None, -2)), ((4,), (slice(None), 2))]
+        row("unslice", lambda *xs, at=at: _placed((4, 3), list(zip(xs, at, strict=True))),
+            *(Draw(normal, s) for s, _ in parts), label=str(parts),
+            call=lambda *xs, at=at: unslice(xs, shape=(4, 3), indices=at))
+        for parts in SLICES for at in [tuple(index for _, index in parts)]
     ),
     *(
-        row("scatter", lambda x, at=at: _placed(x, at, (4, 3)), Draw(normal, s),
-            label=" ".join(str(at).split()), call=lambda x, at=at: scatter(x, *at, shape=(4, 3)))
-        for s, at in [
-            ((3, 3), (np.array([1, 1, -3]),)), ((2,), (np.array([0, 3]), np.array([2, 2]))),
-            ((4, 2), (slice(None), np.array([0, 0]))),
-        ]
+        row("scatter", lambda *xs, at=at: _placed((4, 3), list(zip(xs, at, strict=True))),
+            *(Draw(normal, s) for s, _ in parts), label=" ".join(str(parts).split()),
+            call=lambda *xs, at=at: _scatter(*xs, at=at))
+        for parts in ENTRIES for at in [[index for _, index in parts]]
     ),
 ]  # fmt: skip
 

@@ -139,10 +139,15 @@ def test_a_rule_with_numpy_in_it_is_found() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_rules_take_gradient_result_inputs_and_settings_in_order(module: ModuleType) -> None:
-    """Each rule is a function of (g, z, *inputs, **settings), named as in the forward function."""
+    """Each rule is a function of (g, z, *inputs, **settings), named as in the forward function.
+
+    One for all parts of an x together is a function of (gs, x, nodes).
+    """
     for forward, _, rule in rules(parsed(module)):
         assert isinstance(rule, (ast.Lambda, ast.FunctionDef)), forward.name
-        assert parameters(rule) == ["g", "z", *parameters(forward)], forward.name
+        whole = ["g", "z", *parameters(forward)]
+        is_part = getattr(module, forward.name).is_part
+        assert parameters(rule) == (["gs", "x", "nodes"] if is_part else whole), forward.name
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,11 +33,12 @@ class Op:
     differentiable: whether any input has one.
     elementwise: inputs broadcast against each other, entry by entry.
     variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
-    is_part: its only rule gives a Term, whatever the gradient.
+    is_part: takes a part of its first input x. Its only rule is for all parts of one x together,
+    `(gradients, x, nodes) -> gradient of x`, since one array of zeros can hold them all.
 
-    How many calls are added up at once, where rules give `Term`s:
-    accumulate: `(total, terms) -> total`; total is an array to add to, or None.
-    join: `(terms) -> term`, one call for all, made later.
+    Where rules give `Term`s:
+    join: `(terms) -> term`, one call instead of many; an op that is in Terms has it.
+    turn: `(term) -> term`, the transpose of what the term gives.
     passes: `(terms, **settings) -> terms` hands what waits for the result on to its only input,
     not called yet; None where it cannot.
     """
@@ -48,9 +49,9 @@ class Op:
         rules: dict[str, Rule],
         *,
         elementwise: bool = False,
-        accumulate: Callable[[Any, list[Term]], Any] | None = None,
         passes: Callable[..., list[Term] | None] | None = None,
         join: Callable[[list[Term]], Term] | None = None,
+        turn: Callable[[Term], Term] | None = None,
         is_part: bool = False,
     ) -> None:
         functools.update_wrapper(self, forward)
@@ -63,15 +64,16 @@ class Op:
         self.variadic = bool(rest and rest[0] in rules)
         self.elementwise = elementwise
         self.passes = passes
-        self.join = join
+        self.join: Any = join
+        self.turn: Any = turn
         self.is_part = is_part
-        self._accumulate = accumulate
-        self.edges = tuple(rules.get(name) for name in self.inputs)
+        self.edges: tuple[Any, ...] = tuple(rules.get(name) for name in self.inputs)
         self.differentiable = any(self.edges)
         self._open = bool(rest) and not self.variadic
         self._plain_count = -1 if rest or self.settings else len(self.inputs)
         self._names = frozenset(self.settings)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        self._usual = {name: self._defaults[name] for name in self._names & self._defaults.keys()}
         for name in rules:
             if name not in self.inputs:
                 raise TypeError(f"{self.name}: rule for {name!r}, but the inputs are {self.inputs}")
@@ -80,6 +82,10 @@ class Op:
         """The result; recorded where an input asks for it by `__record__`."""
         if settings or len(inputs) != self._plain_count:
             inputs, settings = self._bind(inputs, settings)
+        return self.apply(inputs, settings)
+
+    def apply(self, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """The same with every input at its place and every setting given."""
         for x in inputs:
             record = getattr(x, "__record__", None)
             if record is not None:
@@ -96,14 +102,6 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.settings))})>"
 
-    def total(self, total: Any, terms: list[Term]) -> Any:
-        """An array with the sum of the terms' values, added to the array `total` if given."""
-        if self._accumulate is not None:
-            return self._accumulate(total, terms)
-        for term in terms:
-            total = np.array(term()) if total is None else np.add(total, term(), out=total)
-        return total
-
     def explain(self, error: Exception, inputs: Iterable[Any]) -> Exception:
         """The error again, with the op's name and what it was given."""
         if str(error).startswith(f"{self.name}: "):
@@ -119,9 +117,11 @@ class Op:
         self, inputs: tuple[Any, ...], settings: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Every input at its place and every setting by its name, as the rules expect them."""
-        complete = self._open or (len(inputs) == len(self.inputs) and not self.variadic)
-        if complete and settings.keys() == self._names:
-            return inputs, settings
+        if len(inputs) == len(self.inputs) or self._open:
+            if len(settings) < len(self._names):
+                settings = {**self._usual, **settings}
+            if settings.keys() == self._names:
+                return (self._several(inputs[0]) if self.variadic else inputs), settings
         names = (*self.inputs, *self.settings)
         placed = dict(zip(names, inputs, strict=False))
         given = {**self._defaults, **placed, **settings}
@@ -133,11 +133,13 @@ class Op:
                 f"{self.name}: takes {', '.join(names)} and returns a new result; {problem}"
             )
         bound = tuple([given.pop(name) for name in self.inputs])
-        if self.variadic:
-            bound = tuple(bound[0])
-            if not bound:
-                raise ValueError(f"{self.name}: there are no arrays; give at least one")
-        return bound, given
+        return (self._several(bound[0]) if self.variadic else bound), given
+
+    def _several(self, xs: Iterable[Any]) -> tuple[Any, ...]:
+        inputs = tuple(xs)
+        if not inputs:
+            raise ValueError(f"{self.name}: there are no arrays; give at least one")
+        return inputs
 
     def _each_input(self) -> Iterable[str]:
         if self.variadic:
@@ -154,32 +156,28 @@ def _describe(x: Any) -> str:
     return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:60]
 
 
-class Term:
+class Term(NamedTuple):
     """One term of a gradient's sum: a call of an op, not made yet.
 
     A rule returns a Term where many terms are cheaper added together than one by one: the
-    products of T time steps are one product of stacked operands, and T slices are written into
-    one array of zeros. `op.total` knows how.
+    products of T time steps are one product of stacked operands. `op.join` makes one of many.
     """
 
-    __slots__ = ("inputs", "op", "settings")
-
-    def __init__(self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
-        self.op = op
-        self.inputs = inputs
-        self.settings = settings
+    op: Op
+    inputs: tuple[Any, ...]
+    settings: dict[str, Any]
 
     def __call__(self) -> Any:
         """The term's value: the call made now."""
-        return self.op(*self.inputs, **self.settings)
+        return self.op.apply(self.inputs, self.settings)
 
 
 def op(
     *,
     elementwise: bool = False,
-    accumulate: Callable[[Any, list[Term]], Any] | None = None,
     passes: Callable[..., list[Term] | None] | None = None,
     join: Callable[[list[Term]], Term] | None = None,
+    turn: Callable[[Term], Term] | None = None,
     is_part: bool = False,
     **rules: Rule,
 ) -> Callable[[Callable[..., Any]], Op]:
@@ -199,8 +197,8 @@ def op(
         forward,
         rules,
         elementwise=elementwise,
-        accumulate=accumulate,
         passes=passes,
         join=join,
+        turn=turn,
         is_part=is_part,
     )

@@ -6,6 +6,7 @@ reachable from an output, sorted by serial, are a tape in a valid order: no recu
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,9 +24,22 @@ Node = Any
 ENTRIES_THAT_WAIT = 2**18  # what waits is stacked, and stacks should stay in the cache
 
 
-# Whether results are recorded just now, and in which scope; per thread and asynchronous task.
-Mode = tuple[bool, tuple[str, ...]]
-mode: ContextVar[Mode] = ContextVar("mode", default=(True, ()))
+class Mode:
+    """Whether results are recorded just now, and in which scope."""
+
+    __slots__ = ("recording", "scope")
+
+    def __init__(self, recording: bool, scope: tuple[str, ...]) -> None:
+        self.recording = recording
+        self.scope = scope
+
+
+mode: ContextVar[Mode] = ContextVar("mode", default=Mode(True, ()))  # per thread and task
+
+
+# What has arrived for a node, to be added up together: a product, or the op that took a part, the
+# part's gradient and the part.
+Waiting = Term | tuple[Op, Any, Node]
 
 
 class Totals:
@@ -40,7 +54,7 @@ class Totals:
     def __init__(self) -> None:
         self.arrays: dict[Node, Any] = {}
         self.owned: set[Node] = set()
-        self.waiting: dict[Node, list[Term]] = {}
+        self.waiting: defaultdict[Node, list[Waiting]] = defaultdict(list)
 
     def add(self, node: Node, gradient: Any) -> None:
         """One more array or Tensor has arrived for the node."""
@@ -55,28 +69,30 @@ class Totals:
                 self.owned.add(node)
 
     def wait(self, node: Node, term: Term) -> None:
-        """One more Term has arrived for the node."""
-        terms = self.waiting.get(node)
-        if terms is None:
-            terms = self.waiting[node] = []
+        """One more product has arrived for the node."""
+        terms = self.waiting[node]
         terms.append(term)
         if len(terms) * term.inputs[0].size > ENTRIES_THAT_WAIT:
             self.gather(node)
 
     def gather(self, node: Node) -> None:
-        """Adds up what has waited, the calls of each op at once."""
-        by_op: dict[Op, list[Term]] = {}
-        for term in self.waiting.pop(node):
-            by_op.setdefault(term.op, []).append(term)
-        held = self.arrays.pop(node, None)
-        for op, terms in by_op.items():
-            if node in self.owned:
-                held = op.total(held, terms)
+        """Adds up what has waited, all of an op at once."""
+        by_op: dict[Op, list[Any]] = {}
+        for waiting in self.waiting.pop(node):
+            by_op.setdefault(waiting[0], []).append(waiting)
+        for op, several in by_op.items():
+            if op.is_part:
+                _, gradients, parts = zip(*several, strict=True)
+                total = op.edges[0](gradients, node._array, parts)
             else:
-                total = op.total(None, terms)
-                held = total if held is None else np.add(held, total, out=total)
-                self.owned.add(node)
-        self.arrays[node] = _fitted(held, node, None)
+                total = op.join(several)()
+            total = _fitted(total, node, op)
+            if node in self.arrays:
+                self.add(node, total)
+            else:
+                self.arrays[node] = total
+                if type(total) is np.ndarray:
+                    self.owned.add(node)
 
 
 @contextmanager
@@ -90,7 +106,7 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    with _in_mode((False, mode.get()[1])):
+    with _in_mode(Mode(False, mode.get().scope)):
         yield
 
 
@@ -111,25 +127,30 @@ class scope:
         self._label = label
 
     def __enter__(self) -> scope:
-        recording, path = mode.get()
-        mode.set((recording, (*path, self._label)))
+        now = mode.get()
+        mode.set(Mode(now.recording, (*now.scope, self._label)))
         return self
 
     def relabel(self, label: str) -> None:
-        """From here on what is recorded inside has another label."""
-        recording, path = mode.get()
-        mode.set((recording, (*path[:-1], label)))
+        """From here on what is recorded inside has another label.
+
+        Raises: RuntimeError outside of any scope.
+        """
+        now = mode.get()
+        if not now.scope:
+            raise RuntimeError("scope: relabel() is for use inside of `with scope(...)`")
+        now.scope = (*now.scope[:-1], label)  # much faster than a mode of its own
 
     def __exit__(self, *_: object) -> None:
-        recording, path = mode.get()
-        mode.set((recording, path[:-1]))
+        now = mode.get()
+        mode.set(Mode(now.recording, now.scope[:-1]))
 
 
 @contextmanager
-def _in_mode(new: Mode) -> Iterator[None]:
+def _in_mode(new: Mode) -> Iterator[Mode]:
     token = mode.set(new)
     try:
-        yield
+        yield new
     finally:
         mode.reset(token)
 
@@ -176,7 +197,7 @@ def pullback(
     for node, cotangent in zip(outputs, cotangents, strict=True):
         totals.add(node, cotangent)
     arrays, waiting, owned = totals.arrays, totals.waiting, totals.owned
-    with _in_mode(mode.get()):
+    with _in_mode(Mode(mode.get().recording, ())) as now:
         for node in reversed(nodes):
             if node in waiting and not _passed_on(node, totals, wanted):
                 totals.gather(node)
@@ -189,11 +210,13 @@ def pullback(
             if op is None:
                 continue
             settings = node.settings
-            if op.is_part and useful is None and not create_graph:
-                totals.wait(node.inputs[0], op.edges[0](g, None, node.values[0], **settings))
+            if op.is_part:
+                x = node.inputs[0]
+                if useful is None or x in useful:
+                    waiting[x].append((op, g, node))
                 continue
             if create_graph:
-                mode.set((True, node.scope))
+                now.recording, now.scope = True, node.scope
                 given = (g, node, *node.inputs)
             else:
                 given = (g, node._array, *node.values)
@@ -207,17 +230,20 @@ def pullback(
                 else:
                     gradient = edge(*given, **settings) if settings else edge(*given)
                 if type(gradient) is Term:
-                    if not create_graph:
-                        totals.wait(x, gradient)
-                        continue
-                    gradient = gradient()
+                    totals.wait(x, gradient)
+                    continue
                 array = x._array
                 if gradient.shape != array.shape or gradient.dtype is not array.dtype:
                     gradient = _fitted(gradient, x, op)
-                if x in arrays:
-                    totals.add(x, gradient)
-                else:
+                held = arrays.get(x)
+                if held is None:
                     arrays[x] = gradient
+                elif x in owned:
+                    held += gradient
+                else:
+                    held = arrays[x] = held + gradient
+                    if type(held) is np.ndarray:
+                        owned.add(x)
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found

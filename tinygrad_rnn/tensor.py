@@ -119,7 +119,7 @@ class Tensor:
         self.values = ()
         self.needs = ()
         self.serial = _next_serial()
-        self.scope = _mode()[1]
+        self.scope = _mode().scope
         self.name = name
         self._grad = None
         self._retains_grad = False
@@ -255,7 +255,7 @@ class Tensor:
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        if self.ndim < 2 or not (self._requires_grad and _mode()[0]):
+        if self.ndim < 2 or not (self._requires_grad and _mode().recording):
             return iter([self[k] for k in range(len(self))])
         inputs, values = (self,), (self._array,)
         return iter(
@@ -429,8 +429,8 @@ def _node(
     needs: tuple[bool, ...],
 ) -> Tensor:
     """The result of an op and, where an input needs a gradient, its place on the tape."""
-    recording, scope = _mode()
-    if not (recording and True in needs and op.differentiable):
+    now = _mode()
+    if not (now.recording and True in needs and op.differentiable):
         return leaf(array)
     z = _new(Tensor)
     z._array = array if type(array) is np.ndarray else np.asarray(array)
@@ -439,7 +439,7 @@ def _node(
     z.settings = settings
     z.values = values
     z.needs = needs
-    z.scope = scope
+    z.scope = now.scope
     z.serial = _next_serial()
     z.name = z._grad = None
     z._retains_grad = False

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..op import Term, op
 from .reduce import sum_to
-from .shape import reshape, transpose
+from .shape import concatenate, reshape, transpose
 
 _NO_SETTINGS: dict[str, Any] = {}
 
@@ -23,20 +23,15 @@ def _joined(terms: list[Term]) -> Term:
     """A sum of products is one product: a_1 b_1 + a_2 b_2 + ... = [a_1 a_2 ...] [b_1; b_2; ...]."""
     if len(terms) == 1:
         return terms[0]
-    left = np.concatenate([term.inputs[0].T for term in terms]).T
-    right = np.concatenate([term.inputs[1] for term in terms])
+    left = concatenate.apply(tuple([term.inputs[0].T for term in terms]), {"axis": 0}).T
+    right = concatenate.apply(tuple([term.inputs[1] for term in terms]), {"axis": 0})
     return Term(matmul, (left, right), _NO_SETTINGS)
-
-
-def _total(total: Any, terms: list[Term]) -> Any:
-    left, right = _joined(terms).inputs
-    product = left.dot(right)
-    return product if total is None else np.add(total, product, out=total)
 
 
 def _left_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
     if a.ndim == 2 and b.ndim == 2:
-        return _product(g, b.T, a.size)
+        b = b.T
+        return g.dot(b) if g.size + b.size >= a.size else Term(matmul, (g, b), _NO_SETTINGS)
     if b.ndim == 2 and a.ndim > 2:
         return matmul(g, b.T)
     if b.ndim == 1:
@@ -49,7 +44,8 @@ def _left_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
 
 def _right_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
     if a.ndim == 2 and b.ndim == 2:
-        return _product(a.T, g, b.size)
+        a = a.T
+        return matmul(a, g) if a.size + g.size >= b.size else Term(matmul, (a, g), _NO_SETTINGS)
     if b.ndim == 2 and a.ndim > 2:
         return _product(_rows(a).T, _rows(g), b.size)
     if b.ndim == 1:
@@ -60,7 +56,12 @@ def _right_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
     return sum_to(matmul(_swapped(a), g), b.shape)
 
 
-@op(join=_joined, accumulate=_total, a=_left_gradient, b=_right_gradient)
+def _turned(product: Term) -> Term:
+    left, right = product.inputs
+    return Term(matmul, (right.T, left.T), _NO_SETTINGS)
+
+
+@op(join=_joined, turn=_turned, a=_left_gradient, b=_right_gradient)
 def matmul(a: Any, b: Any) -> Any:
     """Matrix product over the last axis of a and the last but one of b, as `a @ b`.
 
@@ -112,7 +113,7 @@ def addmm(c: Any, a: Any, b: Any) -> Any:
            [4., 4., 4., 4.]])
     """
     product = matmul.forward(a, b)
-    if product.ndim and getattr(c, "shape", None) == product.shape and c.dtype is product.dtype:
+    if type(c) is np.ndarray and c.shape == product.shape and c.dtype is product.dtype:
         product += c
         return product
     result = product + c
@@ -127,7 +128,7 @@ def _product(left: Any, right: Any, size: int) -> Any:
     """left @ right, which has `size` entries: to be stacked where the operands have fewer."""
     if left.size + right.size < size:
         return Term(matmul, (left, right), _NO_SETTINGS)
-    return left.dot(right)
+    return matmul(left, right)
 
 
 def _rows(x: Any) -> Any:

@@ -164,6 +164,8 @@ def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
             f"integer targets must have shape {logits.shape[:-1]}"
         )
     ids = getattr(targets, "_array", targets)
+    if not ids.size or (ids.min() >= 0 and ids.max() < logits.shape[-1]):
+        return
     wrong = ((ids < 0) | (ids >= logits.shape[-1])) & (ids != ignore_index)
     if wrong.any():
         raise IndexError(

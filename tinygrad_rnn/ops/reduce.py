@@ -27,7 +27,7 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     new = x.ndim - len(shape)
     axes = tuple(k for k, n in enumerate(x.shape) if n != 1 and (k < new or shape[k - new] == 1))
     if axes:
-        x = sum(x, axis=axes, keepdims=True)
+        x = sum(x, axis=axes)
     return reshape(x, shape=shape) if x.shape != shape else x
 
 
@@ -45,7 +45,7 @@ def _kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 
 def _spread(g: Any, x: Any, axis: Axis) -> Any:
     """The gradient of a sum: every entry that was added gets all of it."""
-    return broadcast_to(kept(g, x, axis), shape=x.shape)
+    return broadcast_to(g if axis is None else kept(g, x, axis), shape=x.shape)
 
 
 @op(x=lambda g, z, x, axis, keepdims: _spread(g, x, axis))
@@ -55,7 +55,7 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
     """
-    return np.sum(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 @op(x=lambda g, z, x, axis, keepdims: _spread(g / ((x.size or 1) / (z.size or 1)), x, axis))

@@ -34,12 +34,11 @@ def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 def _turned(terms: list[Term], axes: Sequence[int] | None) -> list[Term] | None:
-    """(a b)ᵀ = bᵀ aᵀ, for products of matrices that wait."""
-    join = terms[0].op.join
-    if axes is not None or join is None or any(term.op is not terms[0].op for term in terms):
+    """What waits for a transpose, for its input: (a b)ᵀ = bᵀ aᵀ for products of matrices."""
+    op = terms[0][0]
+    if axes is not None or op.turn is None or any(term[0] is not op for term in terms):
         return None
-    left, right = join(terms).inputs
-    return [Term(terms[0].op, (right.T, left.T), {})]
+    return [op.turn(op.join(terms))]
 
 
 @op(passes=_turned, x=lambda g, z, x, axes: transpose(g, axes=_inverse(axes)))
@@ -138,31 +137,12 @@ def stack(*xs: Any, axis: int = 0) -> Any:
     return np.stack(xs, axis=axis)
 
 
-def _write_slices(total: Any, terms: list[Term]) -> Any:
-    indices = [term.settings["index"] for term in terms]
-    apart = False
-    if total is None:
-        total = np.zeros(terms[0].settings["shape"], terms[0].inputs[0].dtype)
-        apart = all(type(index) is int and index >= 0 for index in indices)
-        apart = apart and len(set(indices)) == len(indices)
-    for index, term in zip(indices, terms, strict=True):
-        if apart:  # the steps of a sequence: nothing to add to
-            total[index] = term.inputs[0]
-        else:
-            total[index] += term.inputs[0]
-    return total
-
-
-def _write_entries(total: Any, terms: list[Term]) -> Any:
-    for term in terms:
-        g, *index = term.inputs
-        if total is None:
-            total = np.zeros(term.settings["shape"], g.dtype)
-        np.add.at(total, tuple(index), g)
-    return total
-
-
-@op(is_part=True, x=lambda g, z, x, index: Term(unslice, (g,), {"shape": x.shape, "index": index}))
+@op(
+    is_part=True,
+    x=lambda gs, x, nodes: unslice(
+        gs, shape=x.shape, indices=tuple([node.settings["index"] for node in nodes])
+    ),
+)
 def getitem(x: Any, *, index: Any) -> Any:
     """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
 
@@ -172,17 +152,22 @@ def getitem(x: Any, *, index: Any) -> Any:
     return x[index]
 
 
-@op(accumulate=_write_slices, x=lambda g, z, x, shape, index: g[index])
-def unslice(x: Any, *, shape: tuple[int, ...], index: Any) -> Any:
-    """Zeros of a shape with x at the index: the transpose of `getitem`.
+@op(xs=lambda g, z, *xs, shape, indices: [g[index] for index in indices])
+def unslice(*xs: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
+    """Zeros of a shape with each x added at its index: the transpose of many `getitem`.
 
-    >>> unslice(np.ones(2), shape=(4,), index=slice(1, 3))
-    array([0., 1., 1., 0.])
+    >>> unslice([np.ones(2), np.array(5.0)], shape=(4,), indices=(slice(1, 3), 2))
+    array([0., 1., 6., 0.])
     """
-    return _write_slices(None, [Term(unslice, (x,), {"shape": shape, "index": index})])
+    if len(shape) > 1 and indices == tuple(range(shape[0] - 1, -1, -1)):
+        return np.concatenate(xs[::-1]).reshape(shape)  # a sequence, read backwards: no zeros
+    total = np.zeros(shape, xs[0].dtype)
+    for index, x in zip(indices, xs, strict=True):
+        total[index] += x
+    return total
 
 
-@op(x=lambda g, z, x, *index: Term(scatter, (g, *index), {"shape": x.shape}))
+@op(is_part=True, x=lambda gs, x, nodes: _scattered(gs, x, [node.inputs[1:] for node in nodes]))
 def gather(x: Any, *index: Any) -> Any:
     """The entries x[index] for an index with integer or boolean arrays in it: a copy.
 
@@ -192,14 +177,37 @@ def gather(x: Any, *index: Any) -> Any:
     return x[index]
 
 
-@op(accumulate=_write_entries, x=lambda g, z, x, *index, shape: g[index])
-def scatter(x: Any, *index: Any, shape: tuple[int, ...]) -> Any:
-    """Zeros of a shape with x added at the index, repeats too: the transpose of `gather`.
+def _scattered(gs: Sequence[Any], x: Any, indices: Sequence[tuple[Any, ...]]) -> Any:
+    """Zeros of x's shape with each gradient added at its index."""
+    inputs = [part for g, index in zip(gs, indices, strict=True) for part in (g, *index)]
+    return scatter(inputs, shape=x.shape, counts=tuple(1 + len(index) for index in indices))
 
-    >>> scatter(np.ones(3), np.array([1, 1, 0]), shape=(3,))
+
+def _with_indices(xs: Sequence[Any], counts: Sequence[int]) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Each x of `scatter` with its index."""
+    starts = (0, *accumulate(counts))
+    return [(xs[start], tuple(xs[start + 1 : end])) for start, end in pairwise(starts)]
+
+
+def _gathered(g: Any, xs: Sequence[Any], counts: Sequence[int]) -> list[Any]:
+    """The gradients of `scatter`'s inputs; an index has none."""
+    pairs = _with_indices(xs, counts)
+    return [part for _, index in pairs for part in (g[index], *(None for _ in index))]
+
+
+@op(xs=lambda g, z, *xs, shape, counts: _gathered(g, xs, counts))
+def scatter(*xs: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
+    """Zeros of a shape with each x added at its index, repeats too: the transpose of many `gather`.
+
+    xs: an x, the parts of its index, the next x, ... counts: how many of xs belong to each x.
+
+    >>> scatter([np.ones(3), np.array([1, 1, 0])], shape=(3,), counts=(2,))
     array([1., 2., 0.])
     """
-    return _write_entries(None, [Term(scatter, (x, *index), {"shape": shape})])
+    total = np.zeros(shape, xs[0].dtype)
+    for x, index in _with_indices(xs, counts):
+        np.add.at(total, index, x)
+    return total
 
 
 def unbind(x: Any, axis: int = 0) -> list[Any]:
