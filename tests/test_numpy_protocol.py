@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import ops
+from tinygrad_rnn import from_numpy, ops
 
+from .cases import CASES
 from .numeric import assert_near, parts
 
 X = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 0.25]])
@@ -74,13 +75,42 @@ CALLS: dict[str, list[Callable[[Any], Any]]] = {
     "where": [lambda t: np.where(X > 1, t, 0.0), lambda t: np.where(X > 1, ARRAY, t)],
 }
 COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
-METHOD_ALONE = {"astype"}  # np.astype exists only since NumPy 2.1
 
 
-def test_every_function_that_numpy_has_too_is_called() -> None:
-    """The table above has each public function that shares its name with one of NumPy's."""
-    shared = {name for name in ops.__all__ if hasattr(np, name)}
-    assert shared - METHOD_ALONE == set(CALLS)
+def numpys(name: str) -> Any:
+    """NumPy's function of a name, None where it has none."""
+    return getattr(np, name, None) or getattr(np.linalg, name, None)
+
+
+SHARED = sorted({name for name in ops.__all__ if numpys(name)} - {"astype"})  # np.astype: since 2.1
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_numpys_function_gives_ours(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table's NumPy code, run on tensors, calls our function, for value and gradient alike."""
+    called = []
+    monkeypatch.setitem(
+        from_numpy._NUMPY,
+        numpys(name),
+        lambda *args, **kwargs: called.append(name) or getattr(ops, name)(*args, **kwargs),
+    )
+    for case in CASES:
+        if case.function != name:
+            continue
+        arrays = case.inputs()
+        inputs = [leaf(x) if k in case.by else x for k, x in enumerate(arrays)]
+        inputs = inputs if case.by else [tg.Tensor(x) for x in arrays]
+        through, ours = parts(case.reference(*inputs)), parts(case.call(*inputs))
+        for y, right in zip(through, ours, strict=True):
+            assert type(y) is tg.Tensor or not case.by
+            assert y.dtype == right.dtype
+            assert_near(getattr(y, "data", y), getattr(right, "data", right), 1e-14)
+        if case.by:
+            by = [inputs[k] for k in case.by]
+            gs = [np.ones(y.shape) for y in ours]
+            for g, right in zip(tg.grad(through, by, gs), tg.grad(ours, by, gs), strict=True):
+                assert_near(g.data, right.data, 1e-14)
+    assert called
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ FLOORS = {
     "ops": 1,
     "tape": 1,
     "from_numpy": 2,
+    "methods": 2,
     "tensor": 2,
     "gradients": 2,
     "program": 3,
@@ -182,16 +183,43 @@ def test_every_operation_has_a_row() -> None:
     assert names - INTERNAL <= set(ops.__all__)
 
 
-@pytest.mark.parametrize("module", [tg, ops], ids=lambda module: module.__name__)
-def test_public_names_are_sorted_and_complete(module: Any) -> None:
-    """`__all__` holds exactly the names that the module imports, in order."""
+def literal(module: ModuleType) -> list[str]:
+    """The names that a module writes down in `__all__` itself."""
+    (written,) = [
+        node.value
+        for node in parsed(module).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    names: list[str] = ast.literal_eval(written)
+    return names
+
+
+def test_public_names_are_sorted_and_complete() -> None:
+    """At the top, `__all__` holds the names imported one by one, in order, and those of ops."""
     imported = {
         alias.asname or alias.name
-        for node in parsed(module).body
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+        for node in parsed(tg).body
+        if isinstance(node, ast.ImportFrom) and node.names[0].name != "*"
         for alias in node.names
     }
-    assert module.__all__ == sorted(imported)
+    assert literal(tg) == sorted(imported)
+    assert tg.__all__ == literal(tg) + ops.__all__
+    assert len(set(tg.__all__)) == len(tg.__all__)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_operations_name_what_is_public(module: Any) -> None:
+    """Each module of ops/ lists, in order, what it defines and is neither private nor internal."""
+    defined = {
+        node.name
+        for node in parsed(module).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    assert module.__all__ == sorted(module.__all__)
+    assert defined - set(module.__all__) <= INTERNAL | SHARED
+
+
+SHARED = {"counted_axis", "kept", "reduce_loss", "sum_to"}  # between the modules of ops/
 
 
 def test_every_function_is_public_at_the_top() -> None:

@@ -57,8 +57,13 @@ def our_function(function: Any, name: str) -> Callable[..., Any]:
 
 
 _NUMPY: dict[Any, Callable[..., Any]] = {
-    getattr(np, name): getattr(ops, name) for name in ops.__all__ if hasattr(np, name)
+    getattr(module, name): getattr(ops, name)
+    for name in ops.__all__
+    for module in (np, np.linalg)
+    if hasattr(module, name)
 } | {
+    np.amax: ops.max,
+    np.amin: ops.min,
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: lambda x: x.size,

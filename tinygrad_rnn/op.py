@@ -27,7 +27,7 @@ Rule = Callable[..., Any]
 class Op:
     """An operation: `forward(*inputs, **settings)` and, by input name, its `rules`.
 
-    name: str. inputs: names of the positional arguments, which carry arrays.
+    name: the forward function's, without underscores around it. inputs: names of the positional arguments, which carry arrays.
     settings: names of the keyword arguments, which are small and hashable.
     edges: for each input its derivative rule, None where it has none.
     differentiable: whether any input has one.
@@ -56,7 +56,7 @@ class Op:
     ) -> None:
         functools.update_wrapper(self, forward)
         parameters = inspect.signature(forward).parameters.values()
-        self.name = forward.__name__
+        self.name = forward.__name__.strip("_")
         self.forward = forward
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.settings = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)

@@ -7,7 +7,7 @@ written; a leaf newer than a node that used it means a gradient that would be wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -17,8 +17,10 @@ import numpy.typing as npt
 
 from . import ops
 from .from_numpy import constant, index_part, is_basic, numeric, our_function
+from .methods import Methods
 from .op import Array, Op
-from .ops.shape import gather, getitem
+from .ops.parts import _getitem as getitem
+from .ops.parts import gather
 from .tape import mode, pullback
 
 _next_serial = count(1).__next__
@@ -61,7 +63,7 @@ def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tenso
     return operator, lambda x, y: _record(op, (y, x), _NOTHING)
 
 
-class Tensor:
+class Tensor(Methods):
     """An array of numbers that records what is computed from it.
 
     data: array-like of float, int or bool; copied. dtype: NumPy dtype; float64 for Python floats.
@@ -72,6 +74,8 @@ class Tensor:
     >>> (w * w).sum().backward()
     >>> w.grad
     Tensor([2., 4.])
+
+    The operations of one tensor are methods too: see methods.py.
     """
 
     __slots__ = (
@@ -265,32 +269,9 @@ class Tensor:
             ]
         )
 
-    def astype(self, dtype: npt.DTypeLike) -> Tensor:
-        """The values in another dtype; an int or a bool has no gradient."""
-        result: Tensor = ops.astype(self, dtype)
-        return result
-
-    def split(self, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-        """The parts between the indices along an axis, or so many parts of one size."""
-        return ops.split(self, indices_or_sections, axis)
-
-    def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        """The entries at integer indices along an axis, or of the flattened array."""
-        result: Tensor = ops.take(self, indices, axis)
-        return result
-
-    def unbind(self, axis: int = 0) -> list[Tensor]:
-        """The parts along an axis, which they lose."""
-        return ops.unbind(self, axis)
-
     def addmm(self, a: Any, b: Any) -> Tensor:
         """This tensor plus a @ b."""
         return _record(ops.addmm, (self, a, b), _NOTHING)
-
-    def dot(self, b: Any) -> Tensor:
-        """The sum of products over the last axis and b's last but one."""
-        result: Tensor = ops.dot(self, b)
-        return result
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -306,19 +287,11 @@ class Tensor:
         """The transpose: axes reversed."""
         return _record(ops.transpose, (self,), {"axes": None})
 
-    broadcast_to = ops.broadcast_to
-    clip = ops.clip
-    exp = _method(ops.exp)
+    exp = _method(ops.exp)  # the shortest way for what cells are made of
     log = _method(ops.log)
-    log_softmax = ops.log_softmax
-    logsumexp = ops.logsumexp
-    max = ops.max
-    mean = ops.mean
     relu = _method(ops.relu)
     sigmoid = _method(ops.sigmoid)
-    softmax = ops.softmax
     sqrt = _method(ops.sqrt)
-    sum = ops.sum
     tanh = _method(ops.tanh)
 
     # Operators

@@ -1,92 +1,21 @@
 """The table of derivatives: every operation with its rules, and functions composed of them."""
 
-from .elementwise import (
-    abs,
-    add,
-    clip,
-    divide,
-    equal,
-    exp,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    log,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    positive,
-    power,
-    relu,
-    sigmoid,
-    sign,
-    sqrt,
-    subtract,
-    tanh,
-    where,
-)
-from .linalg import addmm, dot, matmul, outer
-from .loss import cross_entropy, log_softmax, logsumexp, mse_loss, softmax
-from .reduce import max, mean, sum
-from .shape import (
-    astype,
-    broadcast_to,
-    concatenate,
-    reshape,
-    split,
-    stack,
-    take,
-    transpose,
-    unbind,
-)
+from . import elementary, elementwise, linalg, loss, parts, products, reduce, shape
+from .elementary import *
+from .elementwise import *
+from .linalg import *
+from .loss import *
+from .parts import *
+from .products import *
+from .reduce import *
+from .shape import *
 
-__all__ = [
-    "abs",
-    "add",
-    "addmm",
-    "astype",
-    "broadcast_to",
-    "clip",
-    "concatenate",
-    "cross_entropy",
-    "divide",
-    "dot",
-    "equal",
-    "exp",
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "log",
-    "log_softmax",
-    "logsumexp",
-    "matmul",
-    "max",
-    "maximum",
-    "mean",
-    "minimum",
-    "mse_loss",
-    "multiply",
-    "negative",
-    "not_equal",
-    "outer",
-    "positive",
-    "power",
-    "relu",
-    "reshape",
-    "sigmoid",
-    "sign",
-    "softmax",
-    "split",
-    "sqrt",
-    "stack",
-    "subtract",
-    "sum",
-    "take",
-    "tanh",
-    "transpose",
-    "unbind",
-    "where",
-]
+__all__: list[str] = []
+__all__ += elementary.__all__
+__all__ += elementwise.__all__
+__all__ += linalg.__all__
+__all__ += loss.__all__
+__all__ += parts.__all__
+__all__ += products.__all__
+__all__ += reduce.__all__
+__all__ += shape.__all__

@@ -1,4 +1,4 @@
-"""Products of matrices and vectors.
+"""The product of matrices, and parts of a matrix.
 
 The gradients of a product are products. Where one's result is larger than its operands, as for a
 weight that is used at every time step, it is a Term: the tape stacks the operands of many steps
@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..op import Term, op
-from .reduce import sum_to
-from .shape import concatenate, reshape, transpose
+from .elementwise import where
+from .parts import concatenate
+from .reduce import sum, sum_to
+from .shape import moveaxis, reshape, transpose
+
+__all__ = ["addmm", "diagonal", "matmul", "trace", "tril", "triu"]
 
 _NO_SETTINGS: dict[str, Any] = {}
 
@@ -143,30 +147,52 @@ def _swapped(x: Any) -> Any:
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-def dot(a: Any, b: Any) -> Any:
-    """The sum of products over the last axis of a and the last but one of b (its only one if 1-D).
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The entries x[k, k + offset] of the matrices that two axes make, along a new last axis.
 
-    Result: a.shape[:-1] + b.shape[:-2] + b.shape[-1:]; a number times an array where one is 0-d.
-    Raises: ValueError where the two axes differ in size.
+    Raises: ValueError where x has less than two axes or both are one, AxisError for no such axis.
 
-    >>> dot(np.ones((2, 3)), np.ones((4, 3, 5))).shape
-    (2, 4, 5)
+    >>> diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([1., 4.])
     """
-    if not (np.ndim(a) and np.ndim(b)):
-        return a * b
-    if b.ndim < 3:
-        return matmul(a, b)
-    last = b.ndim - 1
-    columns = transpose(b, axes=(last - 1, *range(last - 1), last))
-    product = matmul(a, reshape(columns, shape=(columns.shape[0], math.prod(columns.shape[1:]))))
-    return reshape(product, shape=(*a.shape[:-1], *columns.shape[1:]))
+    if x.ndim < 2:
+        raise ValueError(f"diagonal: x has shape {x.shape}; it must have two axes or more")
+    x = moveaxis(x, (axis1, axis2), (-2, -1))
+    rows = np.arange(x.shape[-2])
+    rows = rows[(rows + offset >= 0) & (rows + offset < x.shape[-1])]
+    return x[..., rows, rows + offset]
 
 
-def outer(a: Any, b: Any) -> Any:
-    """a_i b_j for all entries of a and b, flattened. Result: (a.size, b.size).
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum of each diagonal; see `diagonal`.
 
-    >>> outer(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    array([[3., 4.],
-           [6., 8.]])
+    >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    np.float64(5.0)
     """
-    return reshape(a, shape=(-1, 1)) * reshape(b, shape=(1, -1))
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def tril(x: Any, k: int = 0) -> Any:
+    """The matrices of the last two axes with zeros above the k-th diagonal.
+
+    >>> tril(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 0.],
+           [3., 4.]])
+    """
+    return where(_lower(x.shape[-2:], k), x, 0)
+
+
+def triu(x: Any, k: int = 0) -> Any:
+    """The matrices of the last two axes with zeros below the k-th diagonal.
+
+    >>> triu(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 2.],
+           [0., 4.]])
+    """
+    return where(_lower(x.shape[-2:], k - 1), 0, x)
+
+
+def _lower(shape: tuple[int, ...], k: int) -> Any:
+    """True on the k-th diagonal and below."""
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[-1])
+    return columns <= rows + k

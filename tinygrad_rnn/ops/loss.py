@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 
 from ..op import op
+from .elementary import sigmoid
 from .elementwise import not_equal, where
 from .reduce import Axis, kept, mean, sum
 from .shape import astype
+
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "log_softmax",
+    "logsumexp",
+    "mse_loss",
+    "softmax",
+]
 
 
 @op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(x, axis=axis))
@@ -174,6 +184,39 @@ def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
         )
 
 
+def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, reduction: str = "mean") -> Any:
+    """Cross-entropy of sigmoid(logits) against the targets, entry by entry.
+
+    logits: float. targets: probabilities or bools of the same shape. reduction: "mean", "sum" or
+    "none". Exact for any logits: -t log σ(x) - (1 - t) log(1 - σ(x)).
+    Raises: ValueError where the shapes differ.
+
+    >>> binary_cross_entropy_with_logits(np.array([1000.0, 1000.0]), np.array([1.0, 0.0]))
+    np.float64(500.0)
+    """
+    _check_one_shape("binary_cross_entropy_with_logits", "logits", logits, "targets", targets)
+    losses = bernoulli_likelihood(logits, targets)
+    return reduce_loss("binary_cross_entropy_with_logits", losses, reduction)
+
+
+@op(
+    elementwise=True,
+    logits=lambda g, z, logits, targets: g * (sigmoid(logits) - targets),
+    targets=lambda g, z, logits, targets: -(g * logits),
+)
+def bernoulli_likelihood(logits: Any, targets: Any) -> Any:
+    """-t log σ(x) - (1 - t) log(1 - σ(x)) = log(1 + exp(x)) - t x, entry by entry.
+
+    >>> bernoulli_likelihood(np.array([-np.inf, np.inf]), np.array([0.0, 0.0]))
+    array([ 0., inf])
+    """
+    targets = np.asarray(targets, np.result_type(logits))
+    certain = np.where(targets > 0, -logits, logits)  # exact where t is 0 or 1
+    with np.errstate(invalid="ignore"):
+        between = np.logaddexp(logits, 0) - targets * logits
+        return np.where(targets * (1 - targets) == 0, np.logaddexp(certain, 0), between)[()]
+
+
 def mse_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
     """Squared error. prediction, target: one shape. reduction: "mean", "sum" or "none".
 
@@ -182,13 +225,17 @@ def mse_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
-    if np.shape(prediction) != np.shape(target):
-        raise ValueError(
-            f"mse_loss: prediction has shape {np.shape(prediction)}, target {np.shape(target)}: "
-            "they must be equal; reshape one of them"
-        )
+    _check_one_shape("mse_loss", "prediction", prediction, "target", target)
     error = prediction - target
     return reduce_loss("mse_loss", error * error, reduction)
+
+
+def _check_one_shape(name: str, first: str, x: Any, second: str, y: Any) -> None:
+    if np.shape(x) != np.shape(y):
+        raise ValueError(
+            f"{name}: {first} has shape {np.shape(x)}, {second} {np.shape(y)}: they must be equal; "
+            "reshape one of them"
+        )
 
 
 def reduce_loss(name: str, losses: Any, reduction: str) -> Any:

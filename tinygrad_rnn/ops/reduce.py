@@ -1,17 +1,23 @@
-"""Operations that take many entries to one along some axes: sums, means, largest values.
+# Rules name ops that are declared further down, which mypy cannot follow:
+# mypy: disable-error-code="has-type"
+"""Operations that take many entries to one along some axes: sums, means, extremes, lengths.
 
 axis: None (all), an int or a tuple of ints; keepdims keeps the reduced axes with size 1.
 """
 
 from __future__ import annotations
 
+import builtins
+import math
 from typing import Any
 
 import numpy as np
 
 from ..op import op
-from .elementwise import equal, not_equal
-from .shape import astype, broadcast_to, reshape
+from .elementwise import abs, equal, not_equal, where
+from .shape import astype, broadcast_to, counted_axis, flip, reshape, squeeze, transpose
+
+__all__ = ["cumsum", "max", "mean", "min", "norm", "prod", "std", "sum", "var"]
 
 Axis = int | tuple[int, ...] | None
 
@@ -68,13 +74,13 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-def _largest(z: Any, x: Any, axis: Axis) -> Any:
-    """Which entries are the largest: 1 or 0, divided by how many there are; NaN counts as such."""
+def _extreme(z: Any, x: Any, axis: Axis) -> Any:
+    """Which entries are the result: 1 or 0, divided by how many there are; NaN counts as such."""
     hit = astype(equal(x, kept(z, x, axis)) + not_equal(x, x), dtype=x.dtype)
     return hit / sum(hit, axis=axis, keepdims=True)
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * _largest(z, x, axis))
+@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * _extreme(z, x, axis))
 def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Largest value along the axes; where several are equal they share the gradient equally.
 
@@ -84,3 +90,145 @@ def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     array([2., 3.])
     """
     return np.max(x, axis=axis, keepdims=keepdims)
+
+
+@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * _extreme(z, x, axis))
+def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Smallest value along the axes; where several are equal they share the gradient equally.
+
+    Raises: ValueError where there is no entry.
+
+    >>> min(np.array([[1.0, 2.0], [3.0, 0.0]]), axis=1)
+    array([1., 0.])
+    """
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+def _deviations(x: Any, axis: Axis) -> Any:
+    return x - mean(x, axis=axis, keepdims=True)
+
+
+def _freedom(x: Any, z: Any, ddof: float) -> float:
+    """How many entries made one of the result, less ddof."""
+    return float(builtins.max((x.size or 1) / (z.size or 1) - ddof, 0))
+
+
+@op(
+    x=lambda g, z, x, axis, ddof, keepdims: (
+        kept(g, x, axis) * (2 * _deviations(x, axis)) / _freedom(x, z, ddof)
+    )
+)
+def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Variance along the axes: squared deviations from the mean over their number less ddof.
+
+    >>> var(np.array([1.0, 3.0, 5.0]), ddof=1)
+    np.float64(4.0)
+    """
+    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@op(
+    x=lambda g, z, x, axis, ddof, keepdims: (
+        kept(g * _inverse_or_zero(z), x, axis) * _deviations(x, axis) / _freedom(x, z, ddof)
+    )
+)
+def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Standard deviation along the axes, the square root of `var`; its derivative at 0 is 0.
+
+    >>> std(np.array([1.0, 3.0, 5.0]), ddof=1)
+    np.float64(2.0)
+    """
+    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _inverse_or_zero(z: Any) -> Any:
+    """1 / z, but 0 where z is 0."""
+    zero = equal(z, 0)
+    return where(zero, 0, 1 / where(zero, 1, z))
+
+
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Length of vectors or matrices, as np.linalg.norm; its derivative at 0 is 0.
+
+    ord: of vectors None or 2 (Euclid's), 1, another number p, inf or -inf; of matrices None or
+    "fro" (Frobenius's), 1, -1, inf or -inf. axis: one for vectors, two for matrices; None: the
+    whole of x, as one vector where ord is None.
+    Raises: ValueError for another ord, or where x has too many axes for it.
+
+    >>> norm(np.array([3.0, 4.0])), norm(np.array([3.0, -4.0]), ord=1)
+    (np.float64(5.0), np.float64(7.0))
+    """
+    axes = _as_tuple(x, axis)
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
+        return _norm(x, axis=axis, keepdims=keepdims)
+    if len(axes) == 1 and isinstance(ord, (int, float)) and ord:
+        return _vector_norm(abs(x), ord, axes, keepdims)
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        first, second = axes if builtins.abs(ord) == 1 else axes[::-1]
+        sums = sum(abs(x), axis=first, keepdims=True)
+        result = (max if ord > 0 else min)(sums, axis=second, keepdims=True)
+        return result if keepdims else squeeze(result, axes)
+    raise ValueError(
+        f"norm: ord is {ord!r} for {len(axes)} axes; vectors (one axis) take None or a number but "
+        "0, matrices (two) None, 'fro', 1, -1, inf or -inf"
+    )
+
+
+def _vector_norm(size: Any, ord: float, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if ord in (np.inf, -np.inf):
+        return (max if ord > 0 else min)(size, axis=axis, keepdims=keepdims)
+    total = sum(size**ord, axis=axis, keepdims=keepdims)
+    return total if ord == 1 else total ** (1 / ord)
+
+
+@op(x=lambda g, z, x, axis, keepdims: kept(g * _inverse_or_zero(z), x, axis) * x)
+def _norm(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+
+
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Product along the axes, by halves: without division, so zeros too have their gradients.
+
+    >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([3., 8.])
+    """
+    axes = [counted_axis("prod", x, k) for k in _as_tuple(x, axis)]
+    rest: Any = np.prod(np.ones(0, x.dtype))  # 1, in the dtype that NumPy's product has
+    factors = _in_front(x if x.dtype == rest.dtype else astype(x, rest.dtype), axes)
+    sizes = factors.shape[1:]
+    while len(factors) > 1:
+        half = len(factors) // 2
+        rest = rest * factors[-1] if len(factors) % 2 else rest
+        factors = factors[:half] * factors[half : 2 * half]
+    total = rest * (factors[0] if len(factors) else 1 + sum(factors, axis=0))
+    return reshape(total, shape=_kept_shape(x.shape, tuple(axes)) if keepdims else sizes)
+
+
+def _as_tuple(x: Any, axis: Axis) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    return axis if isinstance(axis, tuple) else (axis,)
+
+
+def _in_front(x: Any, axes: list[int]) -> Any:
+    """x with these axes as one, the first; the others follow."""
+    others = [k for k in range(x.ndim) if k not in axes]
+    together = math.prod(x.shape[k] for k in axes)
+    sizes = [x.shape[k] for k in others]
+    return reshape(transpose(x, axes=(*axes, *others)), shape=(together, *sizes))
+
+
+def cumsum(x: Any, axis: int | None = None) -> Any:
+    """Sums of the entries up to each one, along the axis; None: of the flattened array.
+
+    >>> cumsum(np.array([1.0, 2.0, 3.0]))
+    array([1., 3., 6.])
+    """
+    if axis is None:
+        x, axis = reshape(x, shape=(-1,)), 0
+    return _cumsum(x, axis=counted_axis("cumsum", x, axis))
+
+
+@op(x=lambda g, z, x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis))
+def _cumsum(x: Any, *, axis: int) -> Any:
+    return np.cumsum(x, axis=axis)

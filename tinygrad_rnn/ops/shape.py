@@ -1,21 +1,29 @@
 # Rules name ops that are declared further down, which mypy cannot follow:
 # mypy: disable-error-code="has-type"
-"""Operations that move entries about and compute nothing: views, joins, parts.
-
-The rule of each is its inverse; parts of one array give their gradients back as Terms, which the
-tape writes into one array of zeros.
-"""
+"""Operations on the shape: the same entries in another order or number, in another dtype."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
-from operator import index as as_int
 from typing import Any
 
 import numpy as np
 
 from ..op import Term, op
+
+__all__ = [
+    "astype",
+    "broadcast_to",
+    "expand_dims",
+    "flip",
+    "moveaxis",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "swapaxes",
+    "tile",
+    "transpose",
+]
 
 
 @op(x=lambda g, z, x, shape: reshape(g, shape=x.shape))
@@ -101,172 +109,113 @@ def astype(x: Any, dtype: Any) -> Any:
     return (cast if dtype.kind == "f" else truncate)(x, dtype=dtype)
 
 
-@op(xs=lambda g, z, *xs, axis: _cut(g, xs, axis))
-def concatenate(*xs: Any, axis: int | None = 0) -> Any:
-    """Arrays joined along an axis that they have; None joins them flattened.
+def ravel(x: Any) -> Any:
+    """All entries along one axis, the last axis fastest.
 
-    xs: one sequence of arrays, equal in shape but along the axis.
-    Raises: ValueError where there are none, or where another axis differs.
-
-    >>> concatenate([np.array([1.0]), np.array([2.0, 3.0])])
-    array([1., 2., 3.])
+    >>> ravel(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([1., 2., 3., 4.])
     """
-    return np.concatenate(xs, axis=axis)
+    return reshape(x, shape=(-1,))
 
 
-def _cut(g: Any, xs: Sequence[Any], axis: int | None) -> list[Any]:
-    """g in pieces of the sizes of xs along the axis."""
-    if axis is None:
-        flat = split(g, list(accumulate(x.size for x in xs))[:-1])
-        return [reshape(part, shape=x.shape) for part, x in zip(flat, xs, strict=True)]
-    return split(g, list(accumulate(x.shape[axis] for x in xs))[:-1], axis=axis)
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
+    """New axes of size 1, so that they are at these places in the result.
 
+    Raises: AxisError where the result has no such axis, ValueError for one given twice.
 
-@op(xs=lambda g, z, *xs, axis: unbind(g, axis=axis))
-def stack(*xs: Any, axis: int = 0) -> Any:
-    """Arrays joined along a new axis. xs: one sequence of arrays of one shape.
-
-    Raises: ValueError where there are none, or where shapes differ.
-
-    >>> stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])], axis=1)
-    array([[1., 3.],
-           [2., 4.]])
+    >>> expand_dims(np.ones((2, 3)), (0, -1)).shape
+    (1, 2, 3, 1)
     """
-    if axis == 0 and xs[0].ndim and len({x.shape for x in xs}) == 1:  # several times faster
-        return np.concatenate(xs).reshape(len(xs), *xs[0].shape)
-    return np.stack(xs, axis=axis)
+    return reshape(x, shape=np.expand_dims(_hollow(x), axis).shape)
 
 
-@op(
-    is_part=True,
-    x=lambda gs, x, nodes: unslice(
-        gs, shape=x.shape, indices=tuple([node.settings["index"] for node in nodes])
-    ),
-)
-def getitem(x: Any, *, index: Any) -> Any:
-    """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
+    """Without these axes of size 1, or without all of that size.
 
-    >>> getitem(np.arange(6.0), index=slice(None, None, 2))
-    array([0., 2., 4.])
+    Raises: ValueError where an axis has another size, AxisError where there is none.
+
+    >>> squeeze(np.ones((1, 2, 1))).shape
+    (2,)
     """
-    return x[index]
+    axis = axis if axis is None or isinstance(axis, int) else tuple(axis)
+    return reshape(x, shape=np.squeeze(_hollow(x), axis).shape)
 
 
-@op(xs=lambda g, z, *xs, shape, indices: [g[index] for index in indices])
-def unslice(*xs: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
-    """Zeros of a shape with each x added at its index: the transpose of many `getitem`.
+def _hollow(x: Any) -> Any:
+    """An array of x's shape that takes no memory."""
+    return np.broadcast_to(np.int8(0), x.shape)
 
-    >>> unslice([np.ones(2), np.array(5.0)], shape=(4,), indices=(slice(1, 3), 2))
-    array([0., 1., 6., 0.])
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes in each other's place.
+
+    >>> swapaxes(np.ones((2, 3, 4)), 0, -1).shape
+    (4, 3, 2)
     """
-    if len(shape) > 1 and indices == tuple(range(shape[0] - 1, -1, -1)):
-        return np.concatenate(xs[::-1]).reshape(shape)  # a sequence, read backwards: no zeros
-    total = np.zeros(shape, xs[0].dtype)
-    for index, x in zip(indices, xs, strict=True):
-        total[index] += x
-    return total
+    first, second = counted_axis("swapaxes", x, axis1), counted_axis("swapaxes", x, axis2)
+    axes = list(range(x.ndim))
+    axes[first], axes[second] = second, first
+    return transpose(x, axes=tuple(axes))
 
 
-@op(is_part=True, x=lambda gs, x, nodes: _scattered(gs, x, [node.inputs[1:] for node in nodes]))
-def gather(x: Any, *index: Any) -> Any:
-    """The entries x[index] for an index with integer or boolean arrays in it: a copy.
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """Axes moved to other places; the rest stay in order.
 
-    >>> gather(np.array([5.0, 6.0]), np.array([1, 1, 0]))
-    array([6., 6., 5.])
+    Raises: ValueError where one is given twice or the numbers differ, AxisError for no such axis.
+
+    >>> moveaxis(np.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
     """
-    return x[index]
+    sources, destinations = _named("source", x, source), _named("destination", x, destination)
+    if len(sources) != len(destinations):
+        raise ValueError(f"moveaxis: {len(sources)} source axes, but {len(destinations)} places")
+    axes = [k for k in range(x.ndim) if k not in sources]
+    for place, k in sorted(zip(destinations, sources, strict=True)):
+        axes.insert(place, k)
+    return transpose(x, axes=tuple(axes))
 
 
-def _scattered(gs: Sequence[Any], x: Any, indices: Sequence[tuple[Any, ...]]) -> Any:
-    """Zeros of x's shape with each gradient added at its index."""
-    inputs = [part for g, index in zip(gs, indices, strict=True) for part in (g, *index)]
-    return scatter(inputs, shape=x.shape, counts=tuple(1 + len(index) for index in indices))
+def _named(which: str, x: Any, axes: int | Sequence[int]) -> list[int]:
+    several = axes if isinstance(axes, Sequence) else [axes]
+    counted = [counted_axis("moveaxis", x, axis) for axis in several]
+    if len(set(counted)) < len(counted):
+        raise ValueError(f"moveaxis: {which} {axes} names an axis twice")
+    return counted
 
 
-def _with_indices(xs: Sequence[Any], counts: Sequence[int]) -> list[tuple[Any, tuple[Any, ...]]]:
-    """Each x of `scatter` with its index."""
-    starts = (0, *accumulate(counts))
-    return [(xs[start], tuple(xs[start + 1 : end])) for start, end in pairwise(starts)]
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
+    """The entries in reverse order along the axes, or along all.
 
-
-def _gathered(g: Any, xs: Sequence[Any], counts: Sequence[int]) -> list[Any]:
-    """The gradients of `scatter`'s inputs; an index has none."""
-    pairs = _with_indices(xs, counts)
-    return [part for _, index in pairs for part in (g[index], *(None for _ in index))]
-
-
-@op(xs=lambda g, z, *xs, shape, counts: _gathered(g, xs, counts))
-def scatter(*xs: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
-    """Zeros of a shape with each x added at its index, repeats too: the transpose of many `gather`.
-
-    xs: an x, the parts of its index, the next x, ... counts: how many of xs belong to each x.
-
-    >>> scatter([np.ones(3), np.array([1, 1, 0])], shape=(3,), counts=(2,))
-    array([1., 2., 0.])
-    """
-    total = np.zeros(shape, xs[0].dtype)
-    for x, index in _with_indices(xs, counts):
-        np.add.at(total, index, x)
-    return total
-
-
-def unbind(x: Any, axis: int = 0) -> list[Any]:
-    """The parts along an axis, which they lose: `x[0], x[1], ...` for axis 0.
-
-    >>> unbind(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
-    [array([1., 3.]), array([2., 4.])]
-    """
-    axis = _axis("unbind", x, axis)
-    if axis:
-        x = transpose(x, axes=(axis, *(k for k in range(x.ndim) if k != axis)))
-    return list(x)
-
-
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """The parts between the indices along an axis, or so many parts of one size.
-
-    Raises: ValueError where the axis can't be divided into so many equal parts.
-
-    >>> split(np.arange(4.0), [1, 3])
-    [array([0.]), array([1., 2.]), array([3.])]
-    """
-    axis = _axis("split", x, axis)
-    size = x.shape[axis]
-    if hasattr(indices_or_sections, "__index__"):
-        indices_or_sections = as_int(indices_or_sections)
-        if indices_or_sections < 1 or size % indices_or_sections:
-            raise ValueError(
-                f"split: axis {axis} has size {size}, which {indices_or_sections} parts of one "
-                "size do not make up; give the indices to split at"
-            )
-        step = size // indices_or_sections
-        indices_or_sections = range(step, size, step or 1)
-    ends = [0, *indices_or_sections, size]
-    return [x[_at(axis, slice(start, end))] for start, end in pairwise(ends)]
-
-
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The entries at integer indices along an axis, or of the flattened array; repeats allowed.
-
-    Raises: IndexError where an index is out of range.
-
-    >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], axis=0)
+    >>> flip(np.array([[1.0, 2.0], [3.0, 4.0]]), 0)
     array([[3., 4.],
-           [3., 4.],
            [1., 2.]])
     """
-    if axis is None:
-        return reshape(x, shape=(-1,))[indices]
-    return x[_at(_axis("take", x, axis), indices)]
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else [axis]
+    turned = {counted_axis("flip", x, k) for k in axes}
+    return x[tuple(slice(None, None, -1 if k in turned else None) for k in range(x.ndim))]
 
 
-def _axis(name: str, x: Any, axis: int) -> int:
+def tile(x: Any, reps: int | Sequence[int]) -> Any:
+    """x repeated as a whole so many times along each axis; new axes come first.
+
+    >>> tile(np.array([1.0, 2.0]), (2, 2))
+    array([[1., 2., 1., 2.],
+           [1., 2., 1., 2.]])
+    """
+    times = tuple(reps) if isinstance(reps, Sequence) else (reps,)
+    ndim = max(x.ndim, len(times))
+    sizes = (1,) * (ndim - x.ndim) + x.shape
+    times = (1,) * (ndim - len(times)) + times
+    apart = reshape(x, shape=[n for size in sizes for n in (1, size)])
+    shape = tuple(n for pair in zip(times, sizes, strict=True) for n in pair)
+    return reshape(
+        broadcast_to(apart, shape=shape),
+        shape=tuple(count * size for count, size in zip(times, sizes, strict=True)),
+    )
+
+
+def counted_axis(name: str, x: Any, axis: int) -> int:
     """The axis counted from the front. Raises: AxisError where x has no such axis."""
     if not -x.ndim <= axis < x.ndim:
         raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for shape {x.shape}")
     return int(axis % x.ndim)
-
-
-def _at(axis: int, index: Any) -> Any:
-    """An index that is `index` along the axis and everything along the others."""
-    return (*(slice(None),) * axis, index) if axis else index
