@@ -433,3 +433,23 @@ def test_shapes_that_do_not_broadcast_are_refused(case: Case) -> None:
     wrong = case.with_shapes(*[(2, 3)] * (count - 1), (4,))
     with pytest.raises(ValueError, match=rf"^{case.function}: .*\(2, 3\) .*\(4,\)"):
         case.call(*map(tg.Tensor, wrong.inputs()))
+
+
+# Lists and numbers
+
+
+def _by_operator(case: Case) -> bool:
+    return case.function == "getitem" or " a number" in case.label
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.function not in INTERNAL and not _by_operator(c)], ids=str
+)
+def test_lists_and_numbers_are_taken_for_arrays(case: Case) -> None:
+    """As NumPy takes them: the same values as from arrays, in the arrays' dtype."""
+    arrays = case.inputs()
+    if not all(x.size for x in arrays):
+        return
+    listed = parts(case.call(*[x.tolist() for x in arrays]))
+    for y, right in zip(listed, parts(case.call(*arrays)), strict=True):
+        assert_near(np.asarray(y), np.asarray(right), 1e-12)

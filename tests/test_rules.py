@@ -27,6 +27,7 @@ FLOORS = {
     "data": 0,
     "ops": 1,
     "tape": 1,
+    "anomaly": 1,
     "from_numpy": 2,
     "methods": 2,
     "tensor": 2,

@@ -5,6 +5,7 @@ Write the forward pass; get back the backward pass that you would have derived b
 
 from . import data, func, manual, nn, ops, optim
 from ._version import __version__
+from .anomaly import anomaly_mode
 from .gradients import grad
 from .op import Op, Term, op
 from .ops import *
@@ -17,6 +18,7 @@ __all__ = [
     "Tensor",
     "Term",
     "__version__",
+    "anomaly_mode",
     "data",
     "draw",
     "func",

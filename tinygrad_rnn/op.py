@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -90,6 +90,8 @@ class Op:
             record = getattr(x, "__record__", None)
             if record is not None:
                 return record(self, inputs, settings)
+            if type(x) is list or type(x) is tuple:
+                inputs = tuple([np.asarray(y) if type(y) is type(x) else y for y in inputs])
         try:
             return self.forward(*inputs, **settings)
         except (TypeError, ValueError, IndexError) as error:
@@ -107,7 +109,7 @@ class Op:
         if str(error).startswith(f"{self.name}: "):
             return error
         given = ", ".join(
-            f"{name}: {_describe(x)}" for name, x in zip(self._each_input(), inputs, strict=False)
+            f"{name}: {describe(x)}" for name, x in zip(self.each_input(), inputs, strict=False)
         )
         kinds = (np.exceptions.AxisError, IndexError, ValueError, TypeError)
         kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
@@ -141,16 +143,49 @@ class Op:
             raise ValueError(f"{self.name}: there are no arrays; give at least one")
         return inputs
 
-    def _each_input(self) -> Iterable[str]:
+    def each_input(self) -> Iterable[str]:
+        """The names of the inputs, `xs[0]`, `xs[1]`, ... of a variadic op."""
         if self.variadic:
             return (f"{self.inputs[0]}[{k}]" for k in range(1_000_000))
         return self.inputs
 
 
-def _describe(x: Any) -> str:
+def array(x: Any) -> Any:
+    """A list, a tuple or a number as the array that NumPy makes of it; anything else as it is.
+
+    >>> array([1.0, 2.0])
+    array([1., 2.])
+    """
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def composed(arrays: int = 1) -> Callable[[Function], Function]:
+    """Declares a function composed of ops: its first arguments, so many, may be lists or numbers.
+
+    >>> @composed(2)
+    ... def sizes(x, y):
+    ...     return x.size, y.size
+    >>> sizes([1.0, 2.0], 3.0)
+    (2, 1)
+    """
+
+    def declared(function: Function) -> Function:
+        @functools.wraps(function)
+        def with_arrays(*args: Any, **settings: Any) -> Any:
+            return function(*map(array, args[:arrays]), *args[arrays:], **settings)
+
+        return cast(Function, with_arrays)
+
+    return declared
+
+
+def describe(x: Any) -> str:
     """Shape and dtype of an array or Tensor; another value as it prints.
 
-    >>> _describe(np.zeros((2, 3)))
+    >>> describe(np.zeros((2, 3)))
     '(2, 3) float64'
     """
     return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:60]

@@ -7,7 +7,7 @@ reachable from an output, sorted by serial, are a tape in a valid order: no recu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
@@ -25,13 +25,14 @@ ENTRIES_THAT_WAIT = 2**18  # what waits is stacked, and stacks should stay in th
 
 
 class Mode:
-    """Whether results are recorded just now, and in which scope."""
+    """Whether results are recorded just now, in which scope, and what watches for NaN and inf."""
 
-    __slots__ = ("recording", "scope")
+    __slots__ = ("recording", "scope", "watch")
 
-    def __init__(self, recording: bool, scope: tuple[str, ...]) -> None:
+    def __init__(self, recording: bool, scope: tuple[str, ...], watch: Any = None) -> None:
         self.recording = recording
         self.scope = scope
+        self.watch = watch
 
 
 mode: ContextVar[Mode] = ContextVar("mode", default=Mode(True, ()))  # per thread and task
@@ -106,7 +107,8 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    with _in_mode(Mode(False, mode.get().scope)):
+    now = mode.get()
+    with in_mode(Mode(False, now.scope, now.watch)):
         yield
 
 
@@ -128,7 +130,7 @@ class scope:
 
     def __enter__(self) -> scope:
         now = mode.get()
-        mode.set(Mode(now.recording, (*now.scope, self._label)))
+        mode.set(Mode(now.recording, (*now.scope, self._label), now.watch))
         return self
 
     def relabel(self, label: str) -> None:
@@ -143,11 +145,12 @@ class scope:
 
     def __exit__(self, *_: object) -> None:
         now = mode.get()
-        mode.set(Mode(now.recording, now.scope[:-1]))
+        mode.set(Mode(now.recording, now.scope[:-1], now.watch))
 
 
 @contextmanager
-def _in_mode(new: Mode) -> Iterator[Mode]:
+def in_mode(new: Mode) -> Iterator[Mode]:
+    """The mode inside; afterwards it is what it was."""
     token = mode.set(new)
     try:
         yield new
@@ -155,8 +158,10 @@ def _in_mode(new: Mode) -> Iterator[Mode]:
         mode.reset(token)
 
 
-def tape(*outputs: Node) -> list[Node]:
+def tape(*outputs: Node, since: int = 0) -> list[Node]:
     """Every node that the outputs were computed from, themselves included, in recorded order.
+
+    since: the serial of the first node that matters.
 
     >>> import tinygrad_rnn as tg
     >>> w = tg.Tensor(2.0, requires_grad=True)
@@ -167,7 +172,7 @@ def tape(*outputs: Node) -> list[Node]:
     known = set(nodes)
     for node in nodes:  # it grows
         for x in node.inputs:
-            if hasattr(x, "serial") and x not in known:
+            if hasattr(x, "serial") and x not in known and x.serial >= since:
                 known.add(x)
                 nodes.append(x)
     return sorted(nodes, key=attrgetter("serial"))
@@ -190,14 +195,16 @@ def pullback(
     where create_graph), of the node's shape and dtype.
     Raises: RuntimeError where a tensor was written after it was recorded.
     """
-    nodes = tape(*outputs)
+    since = min((node.serial if node.op else 0 for node in wanted), default=0) if wanted else 0
+    nodes = tape(*outputs, since=since)
     useful = None if wanted is None else _leading_to(wanted, nodes)
     found: dict[Node, Any] = {}
     totals = Totals()
     for node, cotangent in zip(outputs, cotangents, strict=True):
         totals.add(node, cotangent)
     arrays, waiting, owned = totals.arrays, totals.waiting, totals.owned
-    with _in_mode(Mode(mode.get().recording, ())) as now:
+    watch = mode.get().watch
+    with in_mode(Mode(create_graph, ())) as now:
         for node in reversed(nodes):
             if node in waiting and not _passed_on(node, totals, wanted):
                 totals.gather(node)
@@ -207,7 +214,7 @@ def pullback(
             op = node.op
             if (op is None or node._retains_grad) if wanted is None else node in wanted:
                 found[node] = own(g, node in owned)
-            if op is None:
+            if op is None or (useful is not None and useful.isdisjoint(_nodes(node.inputs))):
                 continue
             settings = node.settings
             if op.is_part:
@@ -216,7 +223,7 @@ def pullback(
                     waiting[x].append((op, g, node))
                 continue
             if create_graph:
-                now.recording, now.scope = True, node.scope
+                now.scope = node.scope
                 given = (g, node, *node.inputs)
             else:
                 given = (g, node._array, *node.values)
@@ -230,8 +237,12 @@ def pullback(
                 else:
                     gradient = edge(*given, **settings) if settings else edge(*given)
                 if type(gradient) is Term:
-                    totals.wait(x, gradient)
-                    continue
+                    if watch is None:
+                        totals.wait(x, gradient)
+                        continue
+                    gradient = gradient()
+                if watch is not None:
+                    watch.gradient(node, x, gradient, g)
                 array = x._array
                 if gradient.shape != array.shape or gradient.dtype is not array.dtype:
                     gradient = _fitted(gradient, x, op)
@@ -274,9 +285,13 @@ def _leading_to(wanted: Collection[Node], nodes: list[Node]) -> set[Node]:
     """The wanted nodes, and those whose gradient flows on into a wanted one."""
     useful = set(wanted)
     for node in nodes:
-        if any(hasattr(x, "serial") and x in useful for x in node.inputs):
+        if not useful.isdisjoint(_nodes(node.inputs)):
             useful.add(node)
     return useful
+
+
+def _nodes(inputs: Iterable[Any]) -> list[Node]:
+    return [x for x in inputs if hasattr(x, "serial")]
 
 
 def _fitted(gradient: Any, x: Node, op: Op | None) -> Any:

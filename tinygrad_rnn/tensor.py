@@ -404,19 +404,22 @@ def _node(
     """The result of an op and, where an input needs a gradient, its place on the tape."""
     now = _mode()
     if not (now.recording and True in needs and op.differentiable):
-        return leaf(array)
-    z = _new(Tensor)
-    z._array = array if type(array) is np.ndarray else np.asarray(array)
-    z.op = op
-    z.inputs = inputs
-    z.settings = settings
-    z.values = values
-    z.needs = needs
-    z.scope = now.scope
-    z.serial = _next_serial()
-    z.name = z._grad = None
-    z._retains_grad = False
-    z._requires_grad = True
+        z = leaf(array)
+    else:
+        z = _new(Tensor)
+        z._array = array if type(array) is np.ndarray else np.asarray(array)
+        z.op = op
+        z.inputs = inputs
+        z.settings = settings
+        z.values = values
+        z.needs = needs
+        z.scope = now.scope
+        z.serial = _next_serial()
+        z.name = z._grad = None
+        z._retains_grad = False
+        z._requires_grad = True
+    if now.watch is not None:
+        now.watch.result(z, op, inputs, values)
     return z
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Term, op
+from ..op import Term, composed, op
 from .elementwise import where
 from .parts import concatenate
 from .reduce import sum, sum_to
@@ -147,6 +147,7 @@ def _swapped(x: Any) -> Any:
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
+@composed()
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The entries x[k, k + offset] of the matrices that two axes make, along a new last axis.
 
@@ -163,6 +164,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return x[..., rows, rows + offset]
 
 
+@composed()
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of each diagonal; see `diagonal`.
 
@@ -172,6 +174,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
+@composed()
 def tril(x: Any, k: int = 0) -> Any:
     """The matrices of the last two axes with zeros above the k-th diagonal.
 
@@ -182,6 +185,7 @@ def tril(x: Any, k: int = 0) -> Any:
     return where(_lower(x.shape[-2:], k), x, 0)
 
 
+@composed()
 def triu(x: Any, k: int = 0) -> Any:
     """The matrices of the last two axes with zeros below the k-th diagonal.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import op
+from ..op import composed, op
 from .elementary import sigmoid
 from .elementwise import not_equal, where
 from .reduce import Axis, kept, mean, sum
@@ -138,6 +138,7 @@ def _unscaled(scale: Any, logits: Any, targets: Any, ignore_index: int) -> Any:
     return likelihood_gradient(ones, logits, targets, ignore_index=ignore_index)
 
 
+@composed(2)
 def cross_entropy(
     logits: Any, targets: Any, *, reduction: str = "mean", ignore_index: int = -100
 ) -> Any:
@@ -151,7 +152,6 @@ def cross_entropy(
     >>> cross_entropy(np.array([[0.0, 0.0], [1000.0, 0.0]]), np.array([0, 1]), reduction="none")
     array([6.93147181e-01, 1.00000000e+03])
     """
-    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
     if targets.dtype.kind == "f" and targets.shape == logits.shape:
         return reduce_loss("cross_entropy", -sum(targets * log_softmax(logits), axis=-1), reduction)
     _check_targets(logits, targets, ignore_index)
@@ -184,6 +184,7 @@ def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
         )
 
 
+@composed(2)
 def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, reduction: str = "mean") -> Any:
     """Cross-entropy of sigmoid(logits) against the targets, entry by entry.
 
@@ -217,6 +218,7 @@ def bernoulli_likelihood(logits: Any, targets: Any) -> Any:
         return np.where(targets * (1 - targets) == 0, np.logaddexp(certain, 0), between)[()]
 
 
+@composed(2)
 def mse_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
     """Squared error. prediction, target: one shape. reduction: "mean", "sum" or "none".
 
@@ -231,9 +233,9 @@ def mse_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
 
 
 def _check_one_shape(name: str, first: str, x: Any, second: str, y: Any) -> None:
-    if np.shape(x) != np.shape(y):
+    if x.shape != y.shape:
         raise ValueError(
-            f"{name}: {first} has shape {np.shape(x)}, {second} {np.shape(y)}: they must be equal; "
+            f"{name}: {first} has shape {x.shape}, {second} {y.shape}: they must be equal; "
             "reshape one of them"
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import op
+from ..op import composed, op
 from .shape import counted_axis, reshape, transpose
 
 __all__ = [
@@ -65,7 +65,7 @@ def stack(*xs: Any, axis: int = 0) -> Any:
     array([[1., 3.],
            [2., 4.]])
     """
-    if axis == 0 and xs[0].ndim and len({x.shape for x in xs}) == 1:  # several times faster
+    if axis == 0 and np.ndim(xs[0]) and len({x.shape for x in xs}) == 1:  # several times faster
         return np.concatenate(xs).reshape(len(xs), *xs[0].shape)
     return np.stack(xs, axis=axis)
 
@@ -143,6 +143,7 @@ def scatter(*xs: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
     return total
 
 
+@composed()
 def getitem(x: Any, index: Any) -> Any:
     """x[index], for any index of NumPy's: ints, slices, None, Ellipsis, arrays of ints or bools.
 
@@ -154,6 +155,7 @@ def getitem(x: Any, index: Any) -> Any:
     return x[index]
 
 
+@composed()
 def unbind(x: Any, axis: int = 0) -> list[Any]:
     """The parts along an axis, which they lose: `x[0], x[1], ...` for axis 0.
 
@@ -166,6 +168,7 @@ def unbind(x: Any, axis: int = 0) -> list[Any]:
     return list(x)
 
 
+@composed()
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """The parts between the indices along an axis, or so many parts of one size.
 
@@ -189,6 +192,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [x[_at(axis, slice(start, end))] for start, end in pairwise(ends)]
 
 
+@composed()
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The entries at integer indices along an axis, or of the flattened array; repeats allowed.
 
@@ -204,6 +208,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     return x[_at(counted_axis("take", x, axis), indices)]
 
 
+@composed()
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """Of each line along the axis the entries at its own indices; None: of the flattened array.
 
@@ -238,6 +243,7 @@ def add_along_axis(x: Any, indices: Any, *, shape: tuple[int, ...], axis: int) -
     return total
 
 
+@composed()
 def sort(x: Any, axis: int | None = -1) -> Any:
     """The entries from small to large along the axis; None sorts them all, flattened.
 
@@ -261,6 +267,7 @@ def argsort(x: Any, *, axis: int = -1) -> Any:
     return np.argsort(x, axis=axis, kind="stable")
 
 
+@composed()
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each entry along the axis so many times in a row; None: of the flattened array.
 
@@ -275,6 +282,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     return take(x, np.repeat(np.arange(size), repeats), axis)
 
 
+@composed()
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Any:
     """The entries moved on along the axes; those that leave at the end enter at the front.
 
@@ -296,6 +304,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
 _MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
+@composed()
 def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     """x with entries before and after along each axis.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import op
+from ..op import array, composed, op
 from .linalg import diagonal, matmul
 from .reduce import sum, sum_to
 from .shape import broadcast_to, counted_axis, reshape, transpose
@@ -20,6 +20,7 @@ from .shape import broadcast_to, counted_axis, reshape, transpose
 __all__ = ["dot", "einsum", "inner", "kron", "outer", "tensordot"]
 
 
+@composed(2)
 def dot(a: Any, b: Any) -> Any:
     """The sum of products over the last axis of a and the last but one of b (its only one if 1-D).
 
@@ -29,7 +30,7 @@ def dot(a: Any, b: Any) -> Any:
     >>> dot(np.ones((2, 3)), np.ones((4, 3, 5))).shape
     (2, 4, 5)
     """
-    if not (np.ndim(a) and np.ndim(b)):
+    if not (a.ndim and b.ndim):
         return a * b
     if b.ndim < 3:
         return matmul(a, b)
@@ -49,6 +50,7 @@ def outer(a: Any, b: Any) -> Any:
     return reshape(a, shape=(-1, 1)) * reshape(b, shape=(1, -1))
 
 
+@composed(2)
 def inner(a: Any, b: Any) -> Any:
     """The sum of products over the last axes of both; a product where one is a number.
 
@@ -57,9 +59,10 @@ def inner(a: Any, b: Any) -> Any:
     >>> inner(np.ones((2, 3)), np.ones((4, 3))).shape
     (2, 4)
     """
-    return tensordot(a, b, axes=((-1,), (-1,))) if np.ndim(a) and np.ndim(b) else a * b
+    return tensordot(a, b, axes=((-1,), (-1,))) if a.ndim and b.ndim else a * b
 
 
+@composed(2)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """The sum of products over several axes of both.
 
@@ -90,6 +93,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return reshape(matmul(rows, columns), shape=shape_a + shape_b)
 
 
+@composed(2)
 def kron(a: Any, b: Any) -> Any:
     """The Kronecker product: each entry of a times the whole of b, as blocks.
 
@@ -115,6 +119,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     """
     if not isinstance(subscripts, str) or not operands:
         raise TypeError("einsum: give the subscripts as a text, then arrays: 'ij,jk->ik', a, b")
+    operands = tuple(map(array, operands))
     np.einsum_path(subscripts, *(np.broadcast_to(0, x.shape) for x in operands), optimize=False)
     terms, result = _letters(subscripts, operands)
     x, letters = operands[0], terms[0]

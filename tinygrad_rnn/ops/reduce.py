@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import op
+from ..op import composed, op
 from .elementwise import abs, equal, not_equal, where
 from .shape import astype, broadcast_to, counted_axis, flip, reshape, squeeze, transpose
 
@@ -147,6 +147,7 @@ def _inverse_or_zero(z: Any) -> Any:
     return where(zero, 0, 1 / where(zero, 1, z))
 
 
+@composed()
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """Length of vectors or matrices, as np.linalg.norm; its derivative at 0 is 0.
 
@@ -186,6 +187,7 @@ def _norm(x: Any, *, axis: Axis, keepdims: bool) -> Any:
     return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
 
 
+@composed()
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Product along the axes, by halves: without division, so zeros too have their gradients.
 
@@ -218,6 +220,7 @@ def _in_front(x: Any, axes: list[int]) -> Any:
     return reshape(transpose(x, axes=(*axes, *others)), shape=(together, *sizes))
 
 
+@composed()
 def cumsum(x: Any, axis: int | None = None) -> Any:
     """Sums of the entries up to each one, along the axis; None: of the flattened array.
 

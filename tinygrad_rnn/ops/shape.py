@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Term, op
+from ..op import Term, composed, op
 
 __all__ = [
     "astype",
@@ -67,6 +67,7 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
+    x = np.asarray(x)
     result = np.empty(shape, x.dtype)
     result[...] = x
     return result
@@ -92,6 +93,7 @@ def truncate(x: Any, *, dtype: Any) -> Any:
     return np.asarray(x).astype(dtype)
 
 
+@composed()
 def astype(x: Any, dtype: Any) -> Any:
     """The values in another dtype: a float, an int or bool.
 
@@ -118,6 +120,7 @@ def ravel(x: Any) -> Any:
     return reshape(x, shape=(-1,))
 
 
+@composed()
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
     """New axes of size 1, so that they are at these places in the result.
 
@@ -129,6 +132,7 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
     return reshape(x, shape=np.expand_dims(_hollow(x), axis).shape)
 
 
+@composed()
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Without these axes of size 1, or without all of that size.
 
@@ -146,6 +150,7 @@ def _hollow(x: Any) -> Any:
     return np.broadcast_to(np.int8(0), x.shape)
 
 
+@composed()
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes in each other's place.
 
@@ -158,6 +163,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return transpose(x, axes=tuple(axes))
 
 
+@composed()
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """Axes moved to other places; the rest stay in order.
 
@@ -183,6 +189,7 @@ def _named(which: str, x: Any, axes: int | Sequence[int]) -> list[int]:
     return counted
 
 
+@composed()
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """The entries in reverse order along the axes, or along all.
 
@@ -195,6 +202,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     return x[tuple(slice(None, None, -1 if k in turned else None) for k in range(x.ndim))]
 
 
+@composed()
 def tile(x: Any, reps: int | Sequence[int]) -> Any:
     """x repeated as a whole so many times along each axis; new axes come first.
 
