@@ -34,6 +34,10 @@ class Mode:
         self.scope = scope
         self.watch = watch
 
+    def relabel(self, label: str) -> None:
+        """From here on what is recorded has another label in place of the innermost."""
+        self.scope = (*self.scope[:-1], label)
+
 
 mode: ContextVar[Mode] = ContextVar("mode", default=Mode(True, ()))  # per thread and task
 
@@ -128,20 +132,11 @@ class scope:
     def __init__(self, label: str) -> None:
         self._label = label
 
-    def __enter__(self) -> scope:
+    def __enter__(self) -> Mode:
         now = mode.get()
-        mode.set(Mode(now.recording, (*now.scope, self._label), now.watch))
-        return self
-
-    def relabel(self, label: str) -> None:
-        """From here on what is recorded inside has another label.
-
-        Raises: RuntimeError outside of any scope.
-        """
-        now = mode.get()
-        if not now.scope:
-            raise RuntimeError("scope: relabel() is for use inside of `with scope(...)`")
-        now.scope = (*now.scope[:-1], label)  # much faster than a mode of its own
+        inside = Mode(now.recording, (*now.scope, self._label), now.watch)
+        mode.set(inside)
+        return inside
 
     def __exit__(self, *_: object) -> None:
         now = mode.get()

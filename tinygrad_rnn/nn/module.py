@@ -50,7 +50,7 @@ class Module:
 
     training = True
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
         """What calling the module computes."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 

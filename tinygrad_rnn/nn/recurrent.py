@@ -1,135 +1,221 @@
-"""Recurrent layers, written out of the primitives; their backward pass is the tape's.
+"""Recurrent layers: a recurrence over T steps, in one or several layers and directions.
 
-Letters as in the mathematics: x_t input, h_t hidden state, W_ih and W_hh weights, b biases.
-Sizes: T steps, B batch, I input, H hidden.
+Their backward pass is the tape's. Sizes: T steps, B batch, I input, H hidden, L layers, D
+directions (2 if bidirectional, else 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ..ops import addmm, matmul, stack, unbind
+from ..ops import concatenate, less, stack, unbind, where
 from ..tape import scope
 from ..tensor import Tensor
-from .module import Module, Parameter, Rng, uniform
-
-Nonlinearity = Literal["tanh", "relu"]
-
-
-_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-class Weights(NamedTuple):
-    """One layer's parameters: W_ih (H, I), W_hh (H, H), biases (H,) or None."""
-
-    W_ih: Parameter
-    W_hh: Parameter
-    b_ih: Parameter | None
-    b_hh: Parameter | None
-
-
-def rnn_step(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> Tensor:
-    """h_t = f(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh). x: (..., I). h, result: (..., H)."""
-    W_ih, W_hh, b_ih, b_hh = weights
-    return f(_affine(x, W_ih, b_ih) + _affine(h, W_hh, b_hh))
+from .cells import (
+    NAMES,
+    Nonlinearity,
+    State,
+    Step,
+    Weights,
+    affine,
+    as_array,
+    check_sizes,
+    drawn,
+    gru_step,
+    gru_step_reset_before,
+    initial,
+    lstm_step,
+    plain_step,
+    state_pair,
+)
+from .dropout import check_probability, dropped
+from .module import Module, Rng
 
 
-def _affine(x: Any, W: Parameter, b: Any) -> Tensor:
-    y: Tensor = matmul(x, W.T) if b is None else addmm(b, x, W.T)
-    return y
+class Recurrent(Module):
+    """What RNN, LSTM and GRU share: layers, directions, masks, and the order of the steps.
 
-
-def rnn_steps(x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]) -> list[Tensor]:
-    """The states h_1 ... h_T, with one product of all inputs. x: (T, ..., I). h: (..., H)."""
-    W_ih, W_hh, b_ih, b_hh = weights
-    b = b_ih if b_hh is None else b_ih + b_hh
-    W_hhT = W_hh.T
-    z = unbind(_affine(x, W_ih, b))
-    states = []
-    with scope("steps") as step:
-        for t, z_t in enumerate(z, start=1):
-            step.relabel(f"t={t}")
-            h = f(z_t.addmm(h, W_hhT))
-            states.append(h)
-    return states
-
-
-def rnn_steps_unrolled(
-    x: Any, h: Any, weights: Weights, f: Callable[[Any], Tensor]
-) -> list[Tensor]:
-    """The same states with every step recorded whole, as a loop over the cell would."""
-    states = []
-    for t in range(len(x)):
-        with scope(f"t={t + 1}"):
-            h = rnn_step(x[t], h, weights, f)
-        states.append(h)
-    return states
-
-
-class RNNCell(Module):
-    """One step of a plain recurrent network.
-
-    h' = f(x W_ihᵀ + b_ih + h W_hhᵀ + b_hh), f = tanh or relu.
-
-    input_size, hidden_size: I, H. bias: whether there are b_ih and b_hh. dtype: of the parameters.
-    rng: a NumPy generator or a seed.
-    Parameters: weight_ih (H, I), weight_hh (H, H), bias_ih, bias_hh (H,), from U(-1/√H, 1/√H).
-
-    >>> RNNCell(3, 4, rng=0)(np.ones((2, 3))).shape
-    (2, 4)
+    gates: G, of which each has H rows of the weights. joint_bias: whether b_ih and b_hh only ever
+    occur as their sum, so that a layer can add both to the input's part.
     """
+
+    gates = 1
+    joint_bias = True
+    state_names: tuple[str, ...] = ("h_0",)
 
     def __init__(
         self,
+        step: Step,
         input_size: int,
         hidden_size: int,
-        bias: bool = True,
-        nonlinearity: Nonlinearity = "tanh",
-        *,
-        dtype: npt.DTypeLike = np.float64,
-        rng: Rng = None,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        unroll: bool,
+        dtype: npt.DTypeLike,
+        rng: Rng,
     ) -> None:
+        kind = type(self).__name__
+        check_sizes(kind, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_probability(kind, "dropout", dropout)
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.nonlinearity = nonlinearity
-        self._f = _function("RNNCell", nonlinearity)
-        rng = np.random.default_rng(rng)
-        weights = _drawn(input_size, hidden_size, bias, "", dtype, rng)
-        self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = weights
+        self.num_layers = num_layers
+        self.batch_first = batch_first
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.unroll = unroll
+        self._step = step
+        self._rng = np.random.default_rng(rng)
+        for k in range(num_layers):
+            size = input_size if k == 0 else hidden_size * (2 if bidirectional else 1)
+            for suffix in self._suffixes(k):
+                weights = drawn(self.gates, size, hidden_size, bias, suffix, dtype, self._rng)
+                for name, value in zip(NAMES, weights, strict=True):
+                    setattr(self, name + suffix, value)
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
-        """The next state. x: (B, I) or (I,). h: (B, H) or (H,), zeros if None. Result: as h.
+    def _suffixes(self, k: int) -> tuple[str, ...]:
+        return (f"_l{k}", f"_l{k}_reverse") if self.bidirectional else (f"_l{k}",)
 
-        Raises: ValueError where a shape does not fit.
-        """
-        x = _as_array(x)
-        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
+    def _weights(self, suffix: str) -> Weights:
+        return Weights(*[getattr(self, name + suffix) for name in NAMES])
+
+    def run(self, x: Any, state: State, lengths: Any) -> tuple[Tensor, State]:
+        """Output of the last layer, and the last state of all layers; see `forward`."""
+        x = self._steps_first(as_array(x))
+        mask = self._mask(x, lengths)
+        state = self._initial(x, state)
+        x = x if mask is None else where(mask, x, 0)
+        last: list[State] = []
+        for k in range(self.num_layers):
+            if k and self.training:
+                x = dropped(x, self.dropout, self._rng)
+            ways = []
+            for suffix in self._suffixes(k):
+                row = len(last)
+                start = tuple(part[row] for part in state)
+                with self._scope(suffix):
+                    outputs, end = self._through(x, start, suffix, mask)
+                ways.append(outputs)
+                last.append(end)
+            x = ways[0] if len(ways) == 1 else concatenate(ways, axis=-1)
+        final = tuple(stack(parts) for parts in zip(*last, strict=True))
+        x = x.transpose(1, 0, 2) if self.batch_first and x.ndim == 3 else x
+        return cast(Tensor, x), final
+
+    def _scope(self, suffix: str) -> Any:
+        """A layer's scope, where there are several."""
+        label = f"layer {suffix[2:]}".replace("_", " ")
+        return scope(label) if self.num_layers > 1 or self.bidirectional else nullcontext()
+
+    def _through(self, x: Any, state: State, suffix: str, mask: Any) -> tuple[Any, State]:
+        """The outputs (T, ..., H) of one layer in one direction, and its last state."""
+        backward = suffix.endswith("reverse")
+        order = range(len(x) - 1, -1, -1) if backward else range(len(x))
+        steps = self._unrolled if self.unroll else self._hoisted
+        states = steps(x, state, self._weights(suffix), order, mask)
+        outputs = stack([state[0] for state in (states[::-1] if backward else states)])
+        return (outputs if mask is None else where(mask, outputs, 0)), states[-1]
+
+    def _hoisted(
+        self, x: Any, state: State, weights: Weights, order: Sequence[int], mask: Any
+    ) -> list[State]:
+        """The state after each step, with one product of all inputs."""
+        W_ih, W, b_ih, b = weights.W_ih.T, weights.W_hh.T, weights.b_ih, weights.b_hh
+        if self.joint_bias and b_ih is not None:
+            b_ih, b = b_ih + b, None  # type: ignore[assignment]
+        z, step, states = unbind(affine(x, W_ih, b_ih)), self._step, []
+        with scope("steps") as now:
+            for t in order:
+                now.relabel(f"t={t + 1}")
+                new = step(z[t], state, W, b)
+                state = new if mask is None else _kept(mask[t], new, state)
+                states.append(state)
+        return states
+
+    def _unrolled(
+        self, x: Any, state: State, weights: Weights, order: Sequence[int], mask: Any
+    ) -> list[State]:
+        """The same with every step recorded whole, as a loop over the cell would."""
+        states = []
+        for t in order:
+            with scope(f"t={t + 1}"):
+                z = affine(x[t], weights.W_ih.T, weights.b_ih)
+                new = self._step(z, state, weights.W_hh.T, weights.b_hh)
+                state = new if mask is None else _kept(mask[t], new, state)
+            states.append(state)
+        return states
+
+    def _steps_first(self, x: Any) -> Any:
+        """The input as (T, ..., I)."""
+        kind = type(self).__name__
+        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
+            sizes = "B, T" if self.batch_first else "T, B"
             raise ValueError(
-                f"RNNCell: x has shape {x.shape}; it must be (B, {self.input_size}) or "
-                f"({self.input_size},)"
+                f"{kind}: x has shape {x.shape}; it must be ({sizes}, {self.input_size}) or "
+                f"(T, {self.input_size})"
             )
-        h = _state("RNNCell", "h", h, (*x.shape[:-1], self.hidden_size), self.weight_hh.dtype)
-        weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return rnn_step(x, h, weights, self._f)
+        if self.batch_first and x.ndim == 3:
+            x = x.transpose(1, 0, 2)
+        if not len(x):
+            raise ValueError(f"{kind}: x has shape {x.shape}, so no time step; give at least one")
+        return x
+
+    def _initial(self, x: Any, state: State) -> State:
+        """The initial state of all layers and directions, each part (L D, ..., H)."""
+        rows = self.num_layers * (2 if self.bidirectional else 1)
+        shape = (rows, *x.shape[1:-1], self.hidden_size)
+        kind, dtype = type(self).__name__, self.weight_hh_l0.dtype  # type: ignore[attr-defined]
+        return tuple(
+            initial(kind, name, part, shape, dtype)
+            for name, part in zip(self.state_names, state, strict=True)
+        )
+
+    def _mask(self, x: Any, lengths: Any) -> Any:
+        """(T, B, 1) bool: whether step t is within the sequence; None without lengths."""
+        if lengths is None:
+            return None
+        kind, lengths = type(self).__name__, as_array(lengths)
+        if x.ndim != 3 or lengths.shape != x.shape[1:2] or lengths.dtype.kind not in "iu":
+            raise ValueError(
+                f"{kind}: lengths have shape {lengths.shape} and dtype {lengths.dtype}; for this x "
+                f"they must be {x.shape[1] if x.ndim == 3 else 'B'} integers, one per sequence of "
+                "a batch"
+            )
+        values = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
+        if values.size and not (values.min() >= 1 and values.max() <= len(x)):
+            raise ValueError(
+                f"{kind}: lengths go from {values.min()} to {values.max()}; each must be from 1 to "
+                f"T = {len(x)}"
+            )
+        return less(np.arange(len(x))[:, None, None], lengths[None, :, None])
 
 
-class RNN(Module):
-    """A plain recurrent network over T steps, of one or several layers.
+def _kept(inside: Any, new: State, old: State) -> State:
+    """The new state where the sequence goes on, else the old one."""
+    return tuple(where(inside, n, o) for n, o in zip(new, old, strict=True))
 
-    h_t = f(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh), f = tanh or relu; a layer's states are the
-    next one's inputs.
 
-    input_size, hidden_size, num_layers: I, H, L. nonlinearity: "tanh" or "relu". bias: whether
-    there are biases. batch_first: x and output are (B, T, ...) instead of (T, B, ...).
+class RNN(Recurrent):
+    """A plain recurrent network: h_t = f(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh).
+
+    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
+    nonlinearity: f, "tanh" or "relu". bias: whether there are biases.
+    batch_first: x and output are (B, T, ...) instead of (T, B, ...).
+    dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
+    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
     unroll: record every step whole instead of one product of all inputs: for drawings and
     per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (H, I or H), weight_hh_lk (H, H), bias_ih_lk,
-    bias_hh_lk (H,), from U(-1/√H, 1/√H).
+    Parameters, for each layer k: weight_ih_lk (H, I or DH), weight_hh_lk (H, H), bias_ih_lk,
+    bias_hh_lk (H,), from U(-1/√H, 1/√H); those of the
+    backward direction end in _reverse.
 
     >>> output, h_n = RNN(3, 4, rng=0)(np.ones((7, 2, 3)))
     >>> output.shape, h_n.shape
@@ -144,92 +230,147 @@ class RNN(Module):
         nonlinearity: Nonlinearity = "tanh",
         bias: bool = True,
         batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         *,
         unroll: bool = False,
         dtype: npt.DTypeLike = np.float64,
         rng: Rng = None,
     ) -> None:
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        step = plain_step("RNN", nonlinearity)
+        sizes = input_size, hidden_size, num_layers
+        super().__init__(
+            step, *sizes, bias, batch_first, dropout, bidirectional, unroll, dtype, rng
+        )
         self.nonlinearity = nonlinearity
-        self.batch_first = batch_first
-        self.unroll = unroll
-        self._f = _function("RNN", nonlinearity)
-        rng = np.random.default_rng(rng)
-        for k in range(num_layers):
-            size = hidden_size if k else input_size
-            weights = _drawn(size, hidden_size, bias, f"_l{k}", dtype, rng)
-            for name, value in zip(_NAMES, weights, strict=True):
-                setattr(self, f"{name}_l{k}", value)
 
-    def forward(self, x: Any, h_0: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Any, h_0: Any = None, *, lengths: Any = None) -> tuple[Tensor, Tensor]:
         """All states of the last layer, and the last state of all layers.
 
-        x: (T, B, I), (B, T, I) if batch_first, or (T, I). h_0: (L, B, H) or (L, H), zeros if None.
-        Result: output (T, B, H), (B, T, H) or (T, H); h_n of h_0's shape.
-        Raises: ValueError where a shape does not fit.
+        x: (T, B, I), (B, T, I) if batch_first, or (T, I). h_0: (L D, B, H) or (L D, H), zeros if
+        None. lengths: (B,) int, 1 to T: a sequence's steps beyond its length change no state, and
+        their outputs are 0; the backward direction starts at each sequence's own end.
+        Result: output (T, B, D H), (B, T, D H) or (T, D H); h_n of h_0's shape.
+        Raises: ValueError where a shape or a length does not fit.
         """
-        x = self._steps_first(_as_array(x))
-        shape = (self.num_layers, *x.shape[1:-1], self.hidden_size)
-        layers = [self._layer(k) for k in range(self.num_layers)]
-        h_0 = _state("RNN", "h_0", h_0, shape, layers[0].W_hh.dtype)
-        steps = rnn_steps_unrolled if self.unroll else rnn_steps
-        last = []
-        for k, weights in enumerate(layers):
-            with scope(f"layer {k}") if self.num_layers > 1 else nullcontext():
-                states = steps(x, h_0[k], weights, self._f)
-                x = stack(states)
-                last.append(states[-1])
-        return (x.transpose(1, 0, 2) if self.batch_first and x.ndim == 3 else x), stack(last)
+        output, (h_n,) = self.run(x, (h_0,), lengths)
+        return output, h_n
 
-    def _layer(self, k: int) -> Weights:
-        return Weights(*[getattr(self, f"{name}_l{k}") for name in _NAMES])
 
-    def _steps_first(self, x: Any) -> Any:
-        """The input as (T, ..., I)."""
-        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
-            sizes = "B, T" if self.batch_first else "T, B"
+class LSTM(Recurrent):
+    """A long short-term memory: [i f g o] = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh,
+    c_t = σ(f) ⊙ c_{t-1} + σ(i) ⊙ tanh(g), h_t = σ(o) ⊙ tanh(c_t).
+
+    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
+    bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
+    (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
+    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
+    unroll: record every step whole instead of one product of all inputs: for drawings and
+    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
+    Parameters, for each layer k: weight_ih_lk (4H, I or DH), weight_hh_lk (4H, H), bias_ih_lk,
+    bias_hh_lk (4H,), from U(-1/√H, 1/√H); rows in the order of the gates i, f, g, o; those of the
+    backward direction end in _reverse.
+    proj_size: only 0; projections are not there.
+    Source: Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (2000).
+
+    >>> output, (h_n, c_n) = LSTM(3, 4, rng=0)(np.ones((7, 2, 3)))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((7, 2, 4), (1, 2, 4), (1, 2, 4))
+    """
+
+    gates = 4
+    state_names = ("h_0", "c_0")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        unroll: bool = False,
+        dtype: npt.DTypeLike = np.float64,
+        rng: Rng = None,
+    ) -> None:
+        if proj_size:
             raise ValueError(
-                f"RNN: x has shape {x.shape}; it must be ({sizes}, {self.input_size}) or "
-                f"(T, {self.input_size})"
+                f"LSTM: proj_size is {proj_size}; projections of the state are not there, leave it "
+                "at 0 and put a Linear behind the layer"
             )
-        if self.batch_first and x.ndim == 3:
-            x = x.transpose(1, 0, 2)
-        if not len(x):
-            raise ValueError(f"RNN: x has shape {x.shape}, so no time step; give at least one")
-        return x
+        sizes = input_size, hidden_size, num_layers
+        super().__init__(
+            lstm_step, *sizes, bias, batch_first, dropout, bidirectional, unroll, dtype, rng
+        )
+
+    def forward(
+        self, x: Any, state: tuple[Any, Any] | None = None, *, lengths: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """All states h_t of the last layer, and the last state (h_n, c_n) of all layers.
+
+        x: (T, B, I), (B, T, I) if batch_first, or (T, I). state: (h_0, c_0), each (L D, B, H) or
+        (L D, H), zeros if None. lengths: as in RNN.
+        Result: output (T, B, D H), (B, T, D H) or (T, D H); h_n and c_n of h_0's shape.
+        Raises: ValueError where a shape or a length does not fit.
+        """
+        output, (h_n, c_n) = self.run(x, state_pair("LSTM", state), lengths)
+        return output, (h_n, c_n)
 
 
-def _function(where: str, nonlinearity: str) -> Callable[[Any], Tensor]:
-    functions: dict[str, Callable[[Any], Tensor]] = {"tanh": Tensor.tanh, "relu": Tensor.relu}
-    if nonlinearity not in functions:
-        raise ValueError(f"{where}: nonlinearity is {nonlinearity!r}; it must be 'tanh' or 'relu'")
-    return functions[nonlinearity]
+class GRU(Recurrent):
+    """A gated recurrent unit: h_t = (1 - u) ⊙ n + u ⊙ h_{t-1}; `gru_step` has its equations.
 
+    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
+    bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
+    (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
+    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
+    unroll: record every step whole instead of one product of all inputs: for drawings and
+    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
+    Parameters, for each layer k: weight_ih_lk (3H, I or DH), weight_hh_lk (3H, H), bias_ih_lk,
+    bias_hh_lk (3H,), from U(-1/√H, 1/√H); rows in the order of the gates r, z, n; those of the
+    backward direction end in _reverse.
+    reset_after: whether the reset gate acts after the product with W_hh, as in PyTorch and cuDNN,
+    or before it, as first published.
+    Source: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder.
 
-def _drawn(
-    I: int, H: int, bias: bool, suffix: str, dtype: npt.DTypeLike, rng: np.random.Generator
-) -> Weights:
-    """A layer's parameters, drawn in PyTorch's order."""
+    >>> output, h_n = GRU(3, 4, rng=0)(np.ones((7, 2, 3)))
+    >>> output.shape, h_n.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
 
-    def drawn(name: str, *shape: int) -> Parameter:
-        return uniform(shape, 1 / np.sqrt(H), name + suffix, dtype, rng)
+    gates = 3
+    joint_bias = False
 
-    W_ih, W_hh = drawn("weight_ih", H, I), drawn("weight_hh", H, H)
-    b_ih, b_hh = (drawn("bias_ih", H), drawn("bias_hh", H)) if bias else (None, None)
-    return Weights(W_ih, W_hh, b_ih, b_hh)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        reset_after: bool = True,
+        unroll: bool = False,
+        dtype: npt.DTypeLike = np.float64,
+        rng: Rng = None,
+    ) -> None:
+        step = gru_step if reset_after else gru_step_reset_before
+        sizes = input_size, hidden_size, num_layers
+        super().__init__(
+            step, *sizes, bias, batch_first, dropout, bidirectional, unroll, dtype, rng
+        )
+        self.reset_after = reset_after
 
+    def forward(self, x: Any, h_0: Any = None, *, lengths: Any = None) -> tuple[Tensor, Tensor]:
+        """All states of the last layer, and the last state of all layers.
 
-def _state(where: str, name: str, h: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """The initial state, zeros where none is given."""
-    if h is None:
-        return np.zeros(shape, dtype)
-    h = _as_array(h)
-    if h.shape != shape:
-        raise ValueError(f"{where}: {name} has shape {h.shape}; for this x it must be {shape}")
-    return h
-
-
-def _as_array(x: Any) -> Any:
-    return x if isinstance(x, Tensor) else np.asarray(x)
+        x, h_0, lengths and the result: as in RNN.
+        Raises: ValueError where a shape or a length does not fit.
+        """
+        output, (h_n,) = self.run(x, (h_0,), lengths)
+        return output, h_n

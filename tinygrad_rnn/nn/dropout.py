@@ -1,0 +1,47 @@
+"""Dropout: noise that keeps a network from relying on single units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .module import Module, Rng
+
+
+class Dropout(Module):
+    """In training each entry is zeroed with probability p and the others are divided by 1 - p.
+
+    p: 0 to 1. rng: a NumPy generator or a seed. Outside of training (`eval()`) x stays as it is.
+    Raises: ValueError for another p. Source: Srivastava et al. (2014).
+
+    >>> Dropout(0.5, rng=0)(np.ones(6))
+    array([2., 0., 0., 0., 2., 2.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
+        check_probability("Dropout", "p", p)
+        self.p = p
+        self._rng = np.random.default_rng(rng)
+
+    def forward(self, x: Any) -> Any:
+        """x: any shape, float. Result: as x."""
+        return dropped(x, self.p, self._rng) if self.training else x
+
+
+def dropped(x: Any, p: float, rng: np.random.Generator) -> Any:
+    """x with each entry zeroed with probability p, and the others divided by 1 - p.
+
+    >>> dropped(np.ones(3), 1.0, np.random.default_rng(0))
+    array([0., 0., 0.])
+    """
+    if not p:
+        return x
+    kept = rng.random(x.shape) >= p
+    return x * (kept / max(1 - p, 1e-300)).astype(x.dtype)
+
+
+def check_probability(kind: str, name: str, p: float) -> None:
+    """Raises: ValueError unless 0 <= p <= 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{kind}: {name} is {p}; it must be from 0 to 1")
