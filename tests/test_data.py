@@ -18,7 +18,12 @@ from hypothesis.extra import numpy as hnp
 
 from tinygrad_rnn import data
 
-FILES = ["brent_crude_oil.csv.gz", "genesis.txt.gz", "seattle_temperatures.csv.gz"]
+FILES = [
+    "brent_crude_oil.csv.gz",
+    "genesis.txt.gz",
+    "names.csv.gz",
+    "seattle_temperatures.csv.gz",
+]
 
 
 def shipped(name: str) -> bytes:
@@ -54,9 +59,43 @@ def test_compressed_files_carry_no_time_and_no_name(name: str) -> None:
     assert shipped(name)[3:8] == bytes(5)
 
 
+def test_names_are_three_hundred_in_each_of_eight_languages() -> None:
+    """Letters alone, 3 to 14 of them, sorted, and none under two languages."""
+    by_language = data.names()
+    every = [name for several in by_language.values() for name in several]
+    assert list(by_language) == sorted(by_language)
+    assert [len(several) for several in by_language.values()] == [300] * 8
+    assert len(set(every)) == 2400
+    assert all(name.isalpha() and 3 <= len(name) <= 14 for name in every)
+    assert all(several == sorted(several) for several in by_language.values())
+
+
+@given(st.integers(1, 40), st.integers(1, 10), st.integers(0, 10))
+def test_bptt_windows_count_each_step_once(T: int, k1: int, more: int) -> None:
+    """Fresh steps follow one another from 0 to T; each window starts at a state that was kept."""
+    windows, k2 = list(data.bptt_windows(T, k1, k1 + more)), k1 + more
+    fresh = [t for w in windows for t in range(w.fresh, w.end)]
+    assert fresh == list(range(T))
+    assert windows[0].start == 0
+    for window, following in zip(windows, windows[1:], strict=False):
+        assert window.start <= window.carry <= window.end
+        assert following.start == window.carry
+        assert following.end - following.start <= k2
+    for window in windows[:-1]:
+        assert window.end - window.fresh == k1
+        assert window.end - window.start == min(window.end, k2)
+
+
+@pytest.mark.parametrize(("T", "k1", "k2"), [(0, 1, 1), (5, 0, 1), (5, 3, 2), (5, -1, None)])
+def test_windows_that_cannot_be_are_refused(T: int, k1: int, k2: int | None) -> None:
+    """No step, or k1 out of range: the message has the numbers."""
+    with pytest.raises(ValueError, match=f"are {T}, {k1}, "):
+        list(data.bptt_windows(T, k1, k2))
+
+
 def test_data_sets_stay_small() -> None:
-    """All shipped files together take less than 130 kB."""
-    assert sum(len(shipped(name)) for name in FILES) < 130_000
+    """All shipped files together take less than 140 kB."""
+    assert sum(len(shipped(name)) for name in FILES) < 140_000
 
 
 def test_seattle_temperatures_are_the_hours_of_a_year_in_fahrenheit() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,3 +59,43 @@ def _require_windows(values: npt.NDArray[Any], length: int) -> None:
             f"sliding_windows: series has {len(values)} elements, but a window of length {length} "
             f"and its target need {length + 1}: shorten length or lengthen the series"
         )
+
+
+class BpttWindow(NamedTuple):
+    """Steps start to end - 1 of a sequence, read from a state that no gradient leaves.
+
+    start: the first step read. carry: where the next window starts, so that the state there must be
+    kept. fresh: the first step whose loss no earlier window has counted. end: one past the last.
+    """
+
+    start: int
+    carry: int
+    fresh: int
+    end: int
+
+
+def bptt_windows(T: int, k1: int, k2: int | None = None) -> Iterator[BpttWindow]:
+    """The windows of truncated backpropagation through T time steps.
+
+    After every k1 steps gradients are taken through the last k2 steps; k2: k1 if None, else at
+    least k1. Each step's loss is fresh in one window alone.
+    Raises: ValueError unless 1 <= k1 <= k2 and T >= 1.
+    Source: Williams & Peng (1990), An efficient gradient-based algorithm, BPTT(h; h').
+
+    >>> [tuple(window) for window in bptt_windows(5, 2)]
+    [(0, 2, 0, 2), (2, 4, 2, 4), (4, 5, 4, 5)]
+    >>> [tuple(window) for window in bptt_windows(6, 2, 4)]
+    [(0, 0, 0, 2), (0, 2, 2, 4), (2, 4, 4, 6)]
+    """
+    k2 = k1 if k2 is None else k2
+    if not 1 <= k1 <= k2 or T < 1:
+        raise ValueError(
+            f"bptt_windows: T, k1, k2 are {T}, {k1}, {k2}: there must be a step, and k1 must be "
+            "from 1 to k2"
+        )
+    start = 0
+    for fresh in range(0, T, k1):
+        end = min(fresh + k1, T)
+        carry = min(max(start, fresh + 2 * k1 - k2), end)
+        yield BpttWindow(start, carry, fresh, end)
+        start = carry

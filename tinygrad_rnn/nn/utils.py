@@ -1,8 +1,9 @@
-"""Gradient clipping, between `backward()` and the optimiser's step."""
+"""Between backward and the next step: clipping gradients, cutting the state's past off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,26 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     for g in _gradients(parameters):
         np.clip(g.data, -clip_value, clip_value, out=g.data)
         g.data = g.data
+
+
+def detach(state: Any) -> Any:
+    """The state without its past: every Tensor in it as a new leaf.
+
+    state: a Tensor, None, or nested tuples, lists and dicts of such. Result: of the same structure.
+
+    >>> h = Tensor([1.0], requires_grad=True) * 2
+    >>> detach((h, {"c": h}))[1]["c"].is_leaf
+    True
+    """
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, dict):
+        return {name: detach(part) for name, part in state.items()}
+    if isinstance(state, tuple) and hasattr(state, "_fields"):
+        return type(state)(*map(detach, state))
+    if isinstance(state, (tuple, list)):
+        return type(state)(map(detach, state))
+    return state
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
