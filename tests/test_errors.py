@@ -256,3 +256,52 @@ def test_an_error_inside_an_op_keeps_its_cause() -> None:
         x + np.ones(4)
     assert isinstance(caught.value.__cause__, ValueError)
     assert "could not be broadcast" in str(caught.value.__cause__)
+
+
+def test_a_result_outside_of_the_graph_that_is_a_view_cannot_be_written() -> None:
+    """Its memory is the weight's: a write would pass by the guard."""
+    p = tg.Tensor([1.0, 2.0], requires_grad=True)
+    loss = (p * p).sum()
+    with tg.no_grad():
+        part, product = p[:1], p * 2
+    with pytest.raises(ValueError, match="read-only"):
+        part.data -= 5
+    product.data -= 5
+    loss.backward()
+    assert p.grad.data.tolist() == [2, 4]
+
+
+RULES: dict[str, tuple[Any, type[Exception], tuple[str, ...]]] = {
+    "too few of a variadic op": (
+        tg.op(xs=lambda g, z, *xs: [g])(lambda *xs: xs[0] + xs[1]),
+        ValueError,
+        ("the rule gave 1 gradients for 2 inputs",),
+    ),
+    "a number": (
+        tg.op(x=lambda g, z, x, y: 1.0)(lambda x, y: x + y),
+        TypeError,
+        ("the rule gave 1.0 for w", "an array of shape (2,)"),
+    ),
+    "None": (
+        tg.op(x=lambda g, z, x, y: None)(lambda x, y: x + y),
+        TypeError,
+        ("the rule gave None for w",),
+    ),
+    "another shape": (
+        tg.op(elementwise=True, x=lambda g, z, x, y: g.sum())(lambda x, y: x + y),
+        ValueError,
+        ("a gradient of shape () for w of shape (2,)",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("f", "kind", "words"), RULES.values(), ids=list(RULES))
+def test_a_rule_that_gives_no_gradient_is_named(f: Any, kind: Any, words: Any) -> None:
+    """By its op, what it gave, and what was needed; no `.grad` has changed."""
+    w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    y = f([w, w]) if f.variadic else f(w, w)
+    with pytest.raises(kind, match=f.name) as error:
+        y.sum().backward()
+    for word in words:
+        assert word in str(error.value)
+    assert w.grad is None

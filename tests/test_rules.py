@@ -38,6 +38,7 @@ FLOORS = {
     "bptt": 3,
     "calculus": 3,
     "func": 3,
+    "differences": 3,
     "check": 3,
     "checkpoint": 3,
     "views": 4,

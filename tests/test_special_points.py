@@ -1,221 +1,79 @@
-"""What operations give where mathematics leaves a choice or numbers run out: one table.
-
-Each row is a call at a point, its value and its gradients for a cotangent of ones.
-"""
+"""The table of special points holds, in numbers and recorded, and the page shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import re
+import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 
-inf, nan = np.inf, np.nan
+from .special_points import COMMAND, PAGE, POINTS, Point, with_table
 
-
-class Point(NamedTuple):
-    """A call at a special point. quiet: NumPy has nothing to warn of there."""
-
-    what: str
-    call: Callable[..., Any]
-    inputs: tuple[Any, ...]
-    value: Any
-    gradients: tuple[Any, ...]
-    quiet: bool = True
-
-
-def with_targets(*targets: int, **settings: Any) -> Callable[[tg.Tensor], tg.Tensor]:
-    """Cross-entropy against these targets."""
-    return lambda logits: tg.cross_entropy(logits, np.array(targets), **settings)
-
-
-POINTS = [
-    # Kinks
-    Point("relu at 0 has slope 0", tg.relu, ([-1.0, 0, 2],), [0, 0, 2], ([0, 0, 1],)),
-    Point("abs at 0 has slope 0", tg.abs, ([-1.0, 0, 2],), [1, 0, 2], ([-1, 0, 1],)),
-    Point("sign has slope 0", tg.sign, ([-1.0, 0, 2],), [-1, 0, 1], ([0, 0, 0],)),
-    Point(
-        "clip at a bound has slope 1",
-        lambda x: tg.clip(x, 0.0, 1.0),
-        ([-1.0, 0, 0.5, 1, 2],),
-        [0, 0, 0.5, 1, 1],
-        ([0, 1, 1, 1, 0],),
-    ),
-    Point(
-        "a bound of clip has no gradient where x is on it",
-        tg.clip,
-        ([-1.0, 0, 0.5, 1, 2], 0.0, 1.0),
-        [0, 0, 0.5, 1, 1],
-        ([0, 1, 1, 1, 0], 1, 1),
-    ),
-    Point(
-        "clip between crossed bounds is the upper one, as NumPy's",
-        tg.clip,
-        ([-1.0, 0.5, 2], 1.0, 0.0),
-        [0, 0, 0],
-        ([0, 0, 0], 0, 3),
-    ),
-    Point("maximum: equals share", tg.maximum, ([2.0, 1], [2.0, 3]), [2, 3], ([0.5, 0], [0.5, 1])),
-    Point("minimum: equals share", tg.minimum, ([2.0, 1], [2.0, 3]), [2, 1], ([0.5, 1], [0.5, 0])),
-    Point("max: equals share", tg.max, ([1.0, 3, 3],), 3, ([0, 0.5, 0.5],)),
-    Point(
-        "max over an axis: equals share",
-        lambda x: tg.max(x, axis=1),
-        ([[3.0, 3, 3, 3], [0, 1, 2, 2]],),
-        [3, 2],
-        ([[0.25] * 4, [0, 0, 0.5, 0.5]],),
-    ),
-    Point("max of one NaN is NaN, and has the gradient", tg.max, ([1, nan],), nan, ([0, 1],)),
-    # Powers and logarithms
-    Point("x**0 has slope 0 at 0", lambda x: x**0, ([0.0, 2],), [1, 1], ([0, 0],)),
-    Point("x**0.0 has slope 0 at 0", lambda x: x**0.0, ([0.0, 2],), [1, 1], ([0, 0],)),
-    Point("x**1 has slope 1 at 0", lambda x: x**1, ([0.0, 2],), [0, 2], ([1, 1],)),
-    Point("x**2 has slope 0 at 0", lambda x: x**2, ([0.0, -2],), [0, 4], ([0, -4],)),
-    Point("0**0 has gradients 0", tg.power, (0.0, 0.0), 1, (0, 0)),
-    Point("0**y has slope 0 by y > 0", tg.power, (0.0, 2.0), 0, (0, 0)),
-    Point("x**0.5 is infinitely steep at 0", lambda x: x**0.5, (0.0,), 0, (inf,), False),
-    Point("0**-1 is infinite", lambda x: x**-1.0, (0.0,), inf, (-inf,), False),
-    Point("(-2)**2.0 has no slope by 2.0", tg.power, (-2.0, 2.0), 4, (-4, nan), False),
-    Point("sqrt is infinitely steep at 0", tg.sqrt, (0.0,), 0, (inf,), False),
-    Point("sqrt of a negative number is NaN", tg.sqrt, (-1.0,), nan, (nan,), False),
-    Point("log of 0 is -inf and infinitely steep", tg.log, (0.0,), -inf, (inf,), False),
-    Point("1/0 is inf with slope -inf", lambda x: 1 / x, (0.0,), inf, (-inf,), False),
-    # Values not chosen
-    Point(
-        "where gives exactly 0 to what was not chosen",
-        lambda x, y: tg.where(np.array([True, False]), x, y),
-        ([1.0, inf], [nan, 2.0]),
-        [1, 2],
-        ([1, 0], [0, 1]),
-    ),
-    Point(
-        "a slope that is not finite comes through where: 0 times inf",
-        lambda x: tg.where(x.data > 0, tg.sqrt(x), 0.0),
-        ([0.0, 4],),
-        [0, 2],
-        ([nan, 0.25],),
-        False,
-    ),
-    Point(
-        "a second where before the root keeps it out",
-        lambda x: tg.where(x.data > 0, tg.sqrt(tg.where(x.data > 0, x, 1.0)), 0.0),
-        ([0.0, 4],),
-        [0, 2],
-        ([0, 0.25],),
-    ),
-    # Large arguments
-    Point("sigmoid saturates", tg.sigmoid, ([-800.0, 0, 800],), [0, 0.5, 1], ([0, 0.25, 0],)),
-    Point("sigmoid of infinities", tg.sigmoid, ([-inf, inf],), [0, 1], ([0, 0],)),
-    Point("tanh saturates", tg.tanh, ([-800.0, 0, 800],), [-1, 0, 1], ([0, 1, 0],)),
-    Point("softmax saturates", tg.softmax, ([1000.0, 0, -1000],), [1, 0, 0], ([0, 0, 0],)),
-    Point(
-        "softmax gives -inf nothing",
-        lambda x: tg.softmax(x) * np.array([1.0, 0, 0]),
-        ([0, -inf, 0],),
-        [0.5, 0, 0],
-        ([0.25, 0, -0.25],),
-    ),
-    Point("softmax of -inf alone is NaN", tg.softmax, ([-inf, -inf],), [nan, nan], ([nan, nan],)),
-    Point(
-        "log_softmax does not overflow",
-        lambda x: tg.log_softmax(x)[2],
-        ([1000.0, 0, -1000],),
-        -2000,
-        ([-1, 0, 1],),
-    ),
-    Point(
-        "log_softmax of -inf is -inf",
-        lambda x: tg.log_softmax(x)[0],
-        ([0, -inf],),
-        0,
-        ([0, 0],),
-    ),
-    Point("logsumexp does not overflow", tg.logsumexp, ([1000.0, 1000],), 1000 + np.log(2),
-          ([0.5, 0.5],)),
-    Point("logsumexp does not underflow", tg.logsumexp, ([-1000.0, -1000],), -1000 + np.log(2),
-          ([0.5, 0.5],)),
-    Point("logsumexp skips -inf", tg.logsumexp, ([0.0, -inf],), 0, ([1, 0],)),
-    Point("logsumexp of -inf alone is -inf", tg.logsumexp, ([-inf, -inf],), -inf, ([nan, nan],)),
-    Point("logsumexp of inf is inf", lambda x: tg.logsumexp(x).detach(), ([inf, 0.0],), inf, ()),
-    # Cross-entropy
-    Point("a sure mistake costs the difference", with_targets(1), ([[1000.0, 0]],), 1000,
-          ([[1, -1]],)),
-    Point("a sure hit costs nothing", with_targets(0), ([[1000.0, 0]],), 0, ([[0, 0]],)),
-    Point("an offset of the logits costs no precision", with_targets(0), ([[1000.0, 999.0]],),
-          np.log1p(np.exp(-1)), ([[-1 / (1 + np.e), 1 / (1 + np.e)]],)),
-    Point("a target at -inf costs inf", with_targets(1), ([[0, -inf]],), inf, ([[1, -1]],)),
-    Point(
-        "ignored rows have no gradient, and the mean is over the others",
-        with_targets(0, -100, 1),
-        ([[0.0, 0], [7, -7], [0, 0]],),
-        np.log(2),
-        ([[-0.25, 0.25], [0, 0], [0.25, -0.25]],),
-    ),
-    Point(
-        "a row with inf in it may be ignored",
-        with_targets(0, 9, ignore_index=9),
-        ([[0.0, 0], [inf, 0]],),
-        np.log(2),
-        ([[-0.5, 0.5], [0, 0]],),
-    ),
-    Point("ignored losses are 0", with_targets(-100, 0, reduction="none"), ([[1.0, 0], [0, 0]],),
-          [0, np.log(2)], ([[0, 0], [-0.5, 0.5]],)),
-    Point("the mean over no target is NaN", with_targets(-100, -100), ([[1.0, 0], [0, 0]],), nan,
-          ([[0, 0], [0, 0]],), False),
-    Point("the sum over no target is 0", with_targets(-100, reduction="sum"), ([[1.0, 0]],), 0,
-          ([[0, 0]],)),
-    # Nothing
-    Point("the sum of nothing is 0", tg.sum, (np.zeros(0),), 0, (np.zeros(0),)),
-]  # fmt: skip
-
-every_point = pytest.mark.parametrize("point", POINTS, ids=lambda point: point.what)
+NAMES = {name: getattr(tg, name) for name in tg.ops.__all__}
+NAMES |= {"inf": np.inf, "nan": np.nan, "zeros": np.zeros}
 
 
 def walked(point: Point, dtype: Any, create_graph: bool = False) -> tuple[Any, list[Any]]:
     """Value and gradients at the point."""
     leaves = [tg.Tensor(x, dtype=dtype, requires_grad=True) for x in point.inputs]
-    y = point.call(*leaves)
-    if y.requires_grad:
-        y.backward(np.ones(y.shape), create_graph=create_graph)
-    return y.data, [x.grad.data for x in leaves if x.grad is not None]
+    y = eval(point.call, NAMES | dict(zip("xyz", leaves, strict=False)))
+    y.backward(np.ones(y.shape), create_graph=create_graph)
+    return y.data, [x.grad.data for x in leaves]
 
 
-@every_point
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("create_graph", [False, True], ids=["numbers", "recorded"])
-def test_values_and_gradients_at_special_points(point: Point, create_graph: bool) -> None:
-    """The table holds, in float64 and float32; quiet points give no warning."""
-    for dtype in (np.float64, np.float32):
-        with np.errstate(all="warn" if point.quiet else "ignore", under="ignore"):
-            value, gradients = walked(point, dtype, create_graph)
-        rtol = 1e-12 if dtype == np.float64 else 1e-6
-        np.testing.assert_allclose(value, point.value, rtol, atol=1e-15)
-        assert len(gradients) == len(point.gradients)
-        for gradient, expected in zip(gradients, point.gradients, strict=True):
-            assert gradient.dtype == dtype
-            np.testing.assert_allclose(gradient, expected, rtol, atol=1e-15)
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point.call} {point.what}")
+def test_values_and_gradients_at_special_points(
+    point: Point, create_graph: bool, dtype: Any
+) -> None:
+    """The table holds, in float64 and float32; quiet points, and no others, give no warning."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        value, gradients = walked(point, dtype, create_graph)
+    assert bool(warned) != point.quiet, [str(warning.message) for warning in warned]
+    rtol = 1e-12 if dtype == np.float64 else 1e-6
+    assert value.shape == np.shape(point.value)
+    np.testing.assert_allclose(value, point.value, rtol, atol=1e-15)
+    for gradient, expected in zip(gradients, point.gradients, strict=True):
+        assert (gradient.dtype, gradient.shape) == (dtype, np.shape(expected))
+        np.testing.assert_allclose(gradient, expected, rtol, atol=1e-15)
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
-def test_the_mean_of_nothing_is_nan() -> None:
-    """As NumPy's, which warns of it; the walk back does not, and its gradient is empty."""
-    x = tg.Tensor(np.zeros(0), requires_grad=True)
-    y = x.mean()
-    assert np.isnan(y.item())
-    y.backward()
-    assert x.grad.shape == (0,)
+def test_no_point_is_in_the_table_twice() -> None:
+    """Each row has a call or inputs of its own."""
+    rows = [(point.call, repr(point.inputs)) for point in POINTS]
+    assert len(set(rows)) == len(rows)
 
 
-def test_an_empty_batch_has_the_loss_nan() -> None:
-    """Of no examples there is no mean; their gradient is empty."""
-    logits = tg.Tensor(np.zeros((0, 3)), requires_grad=True)
-    with np.errstate(all="ignore"):
-        loss = tg.cross_entropy(logits, np.zeros(0, int))
-        loss.backward()
-    assert np.isnan(loss.item())
-    assert logits.grad.shape == (0, 3)
+def test_the_page_shows_the_table() -> None:
+    """What stands in docs/conventions.md is the table as it is now."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_table(page), f"the table has changed: run `{COMMAND}`"
+
+
+# What a row cannot say
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+@pytest.mark.parametrize("f", [tg.max, tg.min], ids=["max", "min"])
+def test_nothing_has_no_extremes(f: Any, shape: tuple[int, ...]) -> None:
+    """As NumPy's: a ValueError, but for an axis along which there are entries."""
+    x = tg.Tensor(np.zeros(shape), requires_grad=True)
+    with pytest.raises(ValueError, match=rf"{f.name}: .*{re.escape(str(shape))}"):
+        f(x)
+    assert f(tg.Tensor(np.zeros((2, 0)), requires_grad=True), axis=0).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["mean", "prod", "std", "var"])
+def test_a_number_has_no_axis(name: str) -> None:
+    """As NumPy's: an axis of a 0-d tensor is an AxisError for these, which names the op."""
+    with pytest.raises(np.exceptions.AxisError, match=f"{name}: axis -1"):
+        getattr(tg, name)(tg.Tensor(1.0), axis=-1)
 
 
 def test_softmax_of_nothing_is_nothing() -> None:
@@ -231,29 +89,50 @@ EXTREMES = [
     [1000.0, 0, -1000],
     [1000, 1000, 1000],
     [-1000, -1000, -1000],
-    [0, -inf, 0],
-    [1000, -inf, -1000],
-    [-inf, 1000, -inf],
+    [0, -np.inf, 0],
+    [1000, -np.inf, -1000],
+    [-np.inf, 1000, -np.inf],
 ]
+LABELS = np.arange(6) % 3
+HIT = np.arange(3) == LABELS[:, None]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("create_graph", [False, True], ids=["numbers", "recorded"])
 @pytest.mark.parametrize(
     "f",
     [
         tg.softmax,
         tg.log_softmax,
-        tg.logsumexp,
+        lambda x: tg.logsumexp(x, axis=-1),
         tg.sigmoid,
-        lambda x: tg.cross_entropy(x, np.arange(6) % 3, reduction="none"),
+        tg.softplus,
+        lambda x: tg.logaddexp(x, np.array([1000, 0, -1000], x.dtype)),
+        lambda x: tg.logaddexp(0.0, x),
+        lambda x: tg.cross_entropy(x, LABELS, reduction="none"),
+        lambda x: tg.binary_cross_entropy_with_logits(x, HIT, reduction="none"),
+        lambda x: tg.binary_cross_entropy_with_logits(x, HIT / 2, reduction="none"),
     ],
-    ids=["softmax", "log_softmax", "logsumexp", "sigmoid", "cross_entropy"],
+    ids=[
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "sigmoid",
+        "softplus",
+        "logaddexp",
+        "logaddexp with 0",
+        "cross_entropy",
+        "binary_cross_entropy",
+        "binary_cross_entropy by half",
+    ],
 )
-def test_extreme_logits_give_neither_warnings_nor_nan(f: Any, dtype: Any) -> None:
+def test_extreme_logits_give_neither_warnings_nor_nan(
+    f: Any, create_graph: bool, dtype: Any
+) -> None:
     """At ±1000 and -inf: forward, backward, and the recorded walk."""
-    for create_graph in (False, True):
-        x = tg.Tensor(EXTREMES, dtype=dtype, requires_grad=True)
-        y = f(x, axis=-1) if f is tg.logsumexp else f(x)
-        assert not np.isnan(y.data).any()
-        y.backward(np.ones(y.shape), create_graph=create_graph)
-        assert np.isfinite(x.grad.data).all()
+    x = tg.Tensor(EXTREMES, dtype=dtype, requires_grad=True)
+    y = f(x)
+    assert y.dtype == dtype
+    assert not np.isnan(y.data).any()
+    y.backward(np.ones(y.shape), create_graph=create_graph)
+    assert np.isfinite(x.grad.data).all()

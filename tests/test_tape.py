@@ -649,7 +649,7 @@ def seconds(T: int, cut: Callable[[tg.Tensor], list[tg.Tensor]], order: int) -> 
     x = leaf(np.ones((T, 500)))
     pieces = cut(x)
     loss = (tg.concatenate(pieces) ** 2).sum() + (tg.stack(pieces) ** 2).sum()
-    start = time.perf_counter()
+    start = time.process_time()
     if order == 1:
         loss.backward()
         np.testing.assert_array_equal(x.grad.data, np.full(x.shape, 4.0))
@@ -657,7 +657,7 @@ def seconds(T: int, cut: Callable[[tg.Tensor], list[tg.Tensor]], order: int) -> 
         (slope,) = tg.grad(loss, x, create_graph=True)
         (slope * slope).sum().backward()
         np.testing.assert_array_equal(x.grad.data, np.full(x.shape, 32.0))
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -733,15 +733,16 @@ def test_the_gradient_by_a_result_does_not_walk_what_lies_before_it() -> None:
     """T such gradients along a chain are linear in T; 10 times as many take far less than 100."""
 
     def seconds(T: int) -> float:
-        y, start = leaf(1.0), time.perf_counter()
+        y, start = leaf(1.0), time.process_time()
         for _ in range(T):
             z = +y
             (g,) = tg.grad(z * z * z, z, create_graph=True)
             y = y - 0.01 * g
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(50)
-    assert seconds(1_000) < 40 * min(seconds(100) for _ in range(3))
+    long = min(seconds(1_000) for _ in range(2))
+    assert long < 40 * min(seconds(100) for _ in range(3))
 
 
 def test_what_lies_before_a_wanted_result_may_be_written() -> None:

@@ -222,7 +222,7 @@ def pullback(
                 given = (g, node, *node.inputs)
             else:
                 given = (g, node._array, *node.values)
-            edges = op.edges[0](*given, **settings) if op.variadic else op.edges
+            edges = _all_gradients(op, given, settings) if op.variadic else op.edges
             for edge, x, needs in zip(edges, node.inputs, node.needs):  # noqa: B905 - the shortest
                 if not needs or edge is None or (useful is not None and x not in useful):
                     _check_unwritten(x, node)
@@ -239,7 +239,11 @@ def pullback(
                 if watch is not None:
                     watch.gradient(node, x, gradient, g)
                 array = x._array
-                if gradient.shape != array.shape or gradient.dtype is not array.dtype:
+                try:
+                    fits = gradient.shape == array.shape and gradient.dtype is array.dtype
+                except AttributeError as error:
+                    raise _no_array(gradient, x, op) from error
+                if not fits:
                     gradient = _fitted(gradient, x, op)
                 held = arrays.get(x)
                 if held is None:
@@ -289,17 +293,38 @@ def _nodes(inputs: Iterable[Any]) -> list[Node]:
     return [x for x in inputs if hasattr(x, "serial")]
 
 
-def _fitted(gradient: Any, x: Node, op: Op | None) -> Any:
+def _all_gradients(op: Op, given: tuple[Any, ...], settings: dict[str, Any]) -> Sequence[Any]:
+    """What the one rule of a variadic op gives, a gradient for each input."""
+    gradients: Sequence[Any] = op.edges[0](*given, **settings)
+    if len(gradients) != len(given) - 2:
+        raise ValueError(
+            f"{op.name}: the rule gave {len(gradients)} gradients for {len(given) - 2} inputs"
+        )
+    return gradients
+
+
+def _fitted(gradient: Any, x: Node, op: Op) -> Any:
     """The gradient in x's shape and dtype: what x was broadcast over is summed."""
     array = x._array
     if gradient.shape != array.shape:
-        if op is None or not op.elementwise:
+        try:
+            summed = sum_to(gradient, array.shape) if op.elementwise else None
+        except ValueError:
+            summed = None
+        if summed is None:
             raise ValueError(
-                f"{op.name if op else 'gradient'}: the rule gave a gradient of shape "
-                f"{gradient.shape} for {x.name or 'an input'} of shape {array.shape}"
+                f"{op.name}: the rule gave a gradient of shape {gradient.shape} for "
+                f"{x.name or 'an input'} of shape {array.shape}"
             )
-        gradient = sum_to(gradient, array.shape)
+        gradient = summed
     return gradient if gradient.dtype == array.dtype else cast(gradient, dtype=array.dtype)
+
+
+def _no_array(gradient: Any, x: Node, op: Op) -> TypeError:
+    return TypeError(
+        f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give an "
+        f"array of shape {x._array.shape}"
+    )
 
 
 def _check_unwritten(x: Any, node: Node) -> None:

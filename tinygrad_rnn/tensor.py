@@ -404,7 +404,7 @@ def _node(
     """The result of an op and, where an input needs a gradient, its place on the tape."""
     now = _mode()
     if not (now.recording and True in needs and op.differentiable):
-        z = leaf(array)
+        z = leaf(_guarded(array, values))
     else:
         z = _new(Tensor)
         z._array = array if type(array) is np.ndarray else np.asarray(array)
@@ -421,6 +421,14 @@ def _node(
     if now.watch is not None:
         now.watch.result(z, op, inputs, values)
     return z
+
+
+def _guarded(array: Any, values: tuple[Any, ...]) -> Any:
+    """The result of an op; read-only where it is a view of an input, which others may hold."""
+    base = getattr(array, "base", None)
+    if base is not None and any(base is x or base is getattr(x, "base", x) for x in values):
+        array.flags.writeable = False
+    return array
 
 
 def leaf(array: Any) -> Tensor:

@@ -204,7 +204,7 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-@op(elementwise=True, x=lambda g, z, x: g / sqrt(1 + x * x))
+@op(elementwise=True, x=lambda g, z, x: g / cosh(z))
 def arcsinh(x: Any) -> Any:
     """The number whose hyperbolic sine is x, entry by entry.
 

@@ -140,8 +140,8 @@ def sign(x: Any) -> Any:
 
 @op(
     elementwise=True,
-    x=lambda g, z, x, y: where(greater(x, y), g, where(equal(x, y), g / 2, 0)),
-    y=lambda g, z, x, y: where(less(x, y), g, where(equal(x, y), g / 2, 0)),
+    x=lambda g, z, x, y: where(less(x, y), 0, where(equal(x, y), g / 2, g)),
+    y=lambda g, z, x, y: where(greater(x, y), 0, where(equal(x, y), g / 2, g)),
 )
 def maximum(x: Any, y: Any) -> Any:
     """The larger, entry by entry; where both are equal each gets half of the gradient.
@@ -154,8 +154,8 @@ def maximum(x: Any, y: Any) -> Any:
 
 @op(
     elementwise=True,
-    x=lambda g, z, x, y: where(less(x, y), g, where(equal(x, y), g / 2, 0)),
-    y=lambda g, z, x, y: where(greater(x, y), g, where(equal(x, y), g / 2, 0)),
+    x=lambda g, z, x, y: where(greater(x, y), 0, where(equal(x, y), g / 2, g)),
+    y=lambda g, z, x, y: where(less(x, y), 0, where(equal(x, y), g / 2, g)),
 )
 def minimum(x: Any, y: Any) -> Any:
     """The smaller, entry by entry; where both are equal each gets half of the gradient.

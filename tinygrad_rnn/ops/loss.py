@@ -31,7 +31,7 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> logsumexp(np.array([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
-    top = np.max(x, axis=axis, keepdims=True)
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):
         result = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
@@ -48,6 +48,8 @@ def softmax(x: Any, *, axis: Axis = -1) -> Any:
     array([0.5, 0.5, 0. ])
     """
     x = np.asarray(x)
+    if not x.size:
+        return x.copy()
     with np.errstate(invalid="ignore"):
         powers = np.exp(x - x.max(axis=axis, keepdims=True))
         powers /= powers.sum(axis=axis, keepdims=True)
@@ -67,7 +69,7 @@ def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
     array([    0., -1000.])
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        x = x - np.max(x, axis=axis, keepdims=True)
+        x = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
         return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
 

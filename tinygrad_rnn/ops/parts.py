@@ -187,7 +187,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
                 "size do not make up; give the indices to split at"
             )
         step = size // indices_or_sections
-        indices_or_sections = range(step, size, step or 1)
+        indices_or_sections = [step * k for k in range(1, indices_or_sections)]
     ends = [0, *indices_or_sections, size]
     return [x[_at(axis, slice(start, end))] for start, end in pairwise(ends)]
 
@@ -254,6 +254,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
+    axis = counted_axis("sort", x, axis)
     return take_along_axis(x, argsort(x, axis=axis), axis)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..op import composed, op
-from .elementwise import abs, equal, not_equal, where
+from .elementwise import abs, equal, not_equal, sign, where
+from .parts import concatenate, stack
 from .shape import astype, broadcast_to, counted_axis, flip, reshape, squeeze, transpose
 
 __all__ = ["cumsum", "max", "mean", "min", "norm", "prod", "std", "sum", "var"]
@@ -162,8 +163,10 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     axes = _as_tuple(x, axis)
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
         return _norm(x, axis=axis, keepdims=keepdims)
+    if len(axes) == 1 and ord in (np.inf, -np.inf):
+        return (max if ord > 0 else min)(abs(x), axis=axes, keepdims=keepdims)
     if len(axes) == 1 and isinstance(ord, (int, float)) and ord:
-        return _vector_norm(abs(x), ord, axes, keepdims)
+        return _p_norm(x, p=ord, axis=axes, keepdims=keepdims)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         first, second = axes if builtins.abs(ord) == 1 else axes[::-1]
         sums = sum(abs(x), axis=first, keepdims=True)
@@ -175,35 +178,53 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     )
 
 
-def _vector_norm(size: Any, ord: float, axis: tuple[int, ...], keepdims: bool) -> Any:
-    if ord in (np.inf, -np.inf):
-        return (max if ord > 0 else min)(size, axis=axis, keepdims=keepdims)
-    total = sum(size**ord, axis=axis, keepdims=keepdims)
-    return total if ord == 1 else total ** (1 / ord)
-
-
 @op(x=lambda g, z, x, axis, keepdims: kept(g * _inverse_or_zero(z), x, axis) * x)
 def _norm(x: Any, *, axis: Axis, keepdims: bool) -> Any:
     return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
 
 
+@op(
+    x=lambda g, z, x, p, axis, keepdims: (
+        kept(g, x, axis) * sign(x) * _share(x, kept(z, x, axis)) ** (p - 1)
+    )
+)
+def _p_norm(x: Any, *, p: float, axis: Axis, keepdims: bool) -> Any:
+    return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
+
+
+def _share(x: Any, z: Any) -> Any:
+    """|x| / z, but 1 where x is 0: there the derivative is 0 by the sign."""
+    zero = equal(x, 0)
+    return where(zero, 1, abs(x)) / where(zero, 1, z)
+
+
 @composed()
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Product along the axes, by halves: without division, so zeros too have their gradients.
+    """Product along the axes; its gradient needs no division, so zeros too have theirs.
 
     >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([3., 8.])
     """
     axes = [counted_axis("prod", x, k) for k in _as_tuple(x, axis)]
-    rest: Any = np.prod(np.ones(0, x.dtype))  # 1, in the dtype that NumPy's product has
-    factors = _in_front(x if x.dtype == rest.dtype else astype(x, rest.dtype), axes)
-    sizes = factors.shape[1:]
-    while len(factors) > 1:
-        half = len(factors) // 2
-        rest = rest * factors[-1] if len(factors) % 2 else rest
-        factors = factors[:half] * factors[half : 2 * half]
-    total = rest * (factors[0] if len(factors) else 1 + sum(factors, axis=0))
-    return reshape(total, shape=_kept_shape(x.shape, tuple(axes)) if keepdims else sizes)
+    others = tuple(n for k, n in enumerate(x.shape) if k not in axes)
+    shape = _kept_shape(x.shape, tuple(axes)) if keepdims else others
+    return reshape(_prod(_in_front(x, axes)), shape=shape)
+
+
+@op(x=lambda g, z, x: g * _products_of_others(x))
+def _prod(x: Any) -> Any:
+    return np.multiply.reduce(x, axis=0)
+
+
+def _products_of_others(x: Any) -> Any:
+    """For each entry along the first axis the product of all others there, by pairs of pairs."""
+    if len(x) < 2:
+        return where(equal(x, x), 1, x)
+    end = len(x) // 2 * 2
+    even, odd = x[:end:2], x[1:end:2]
+    of_pairs = _products_of_others(concatenate([even * odd, x[end:]]))
+    both = stack([of_pairs[: end // 2] * odd, of_pairs[: end // 2] * even], axis=1)
+    return concatenate([reshape(both, shape=(end, *x.shape[1:])), of_pairs[end // 2 :]])
 
 
 def _as_tuple(x: Any, axis: Axis) -> tuple[int, ...]:
