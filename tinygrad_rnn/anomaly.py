@@ -47,11 +47,19 @@ class Watch:
     """
 
     __slots__ = ("lines",)
+    traces = False
 
     def __init__(self) -> None:
         self.lines: dict[int, Line] = {}
 
-    def result(self, z: Node, op: Op, inputs: Sequence[Any], values: Sequence[Any]) -> None:
+    def result(
+        self,
+        z: Node,
+        op: Op,
+        inputs: Sequence[Any],
+        values: Sequence[Any],
+        settings: dict[str, Any],
+    ) -> None:
         """Raises: FloatingPointError where z has a NaN, or an infinity that is new."""
         self.lines[z.serial] = _line()
         found = _first(z._array, values)

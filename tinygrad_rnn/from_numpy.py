@@ -37,7 +37,12 @@ def is_basic(index: Any) -> bool:
 
 
 def index_part(index: Any) -> Any:
-    """A part of an index; an array in it as one of its own, since it is needed again backwards."""
+    """A part of an index; an array in it as one of its own, since it is needed again backwards.
+
+    Values that are traced stay what they are: at the next run they are others.
+    """
+    if getattr(index, "traced", False):
+        return index
     index = getattr(index, "_array", index)
     if isinstance(index, _PLAIN) and not isinstance(index, bool):
         return index

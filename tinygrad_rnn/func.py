@@ -22,14 +22,13 @@ from .from_numpy import numeric
 from .ops import positive, stack
 from .tape import Mode, mode, tape
 from .tensor import Tensor, leaf
+from .tree import Tree, rebuilt, values_of
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
-Tree = Any
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
 Tensors = Collection[Tensor]
-BRANCHES = (tuple, list, dict)
 
 
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -88,7 +87,7 @@ def jvp(f: Function, primals: Tree, tangents: Tree, has_aux: bool = False) -> tu
     (Tensor([1., 4.]), Tensor([ 2., 40.]))
     """
     result, pull, *aux = _vjp("jvp", f, _arguments("jvp", primals, tangents), has_aux)
-    zeros = _rebuilt(result, [_zeros(y.shape, y) for y in _values(result).values()])
+    zeros = rebuilt(result, [_zeros(y.shape, y) for y in values_of(result).values()])
     _, push = _vjp("jvp", pull, (zeros,))
     return result, *push(tangents), *aux
 
@@ -107,9 +106,9 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     @wraps(f)
     def derivatives(*args: Any, **kwargs: Any) -> Any:
         inputs, result, _ = _run("jacobian", f, argnums, args, kwargs, False)
-        xs, ys = _values(inputs).values(), _values(result).values()
+        xs, ys = values_of(inputs).values(), values_of(result).values()
         record = _alive(ys)
-        return _rebuilt(result, [_rebuilt(inputs, _jacobians(y, xs, record)) for y in ys])
+        return rebuilt(result, [rebuilt(inputs, _jacobians(y, xs, record)) for y in ys])
 
     return derivatives
 
@@ -153,20 +152,20 @@ def _gradient(name: str, f: Function, argnums: Argnums, has_aux: bool, given: An
                 f"{name}: f returned {came}, but only one number, of shape (), has a gradient; "
                 "use sum(), or jacobian or vjp; has_aux=True allows (number, aux)"
             )
-        slopes = _pulled([y], [None], _values(inputs).values(), _alive([y]))
-        return given(_released(y), _rebuilt(inputs, slopes), _released(aux))
+        slopes = _pulled([y], [None], values_of(inputs).values(), _alive([y]))
+        return given(_released(y), rebuilt(inputs, slopes), _released(aux))
 
     return transformed
 
 
 def _vjp(name: str, f: Function, primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
     inputs, result, aux = _run(name, f, range(len(primals)), primals, {}, has_aux)
-    xs, ys = _values(inputs).values(), _values(result)
+    xs, ys = values_of(inputs).values(), values_of(result)
 
     def pull(cotangent: Tree) -> Tree:
         gs = _matched(name, "cotangent", cotangent, "result", ys)
         record = _alive([*ys.values(), *gs])
-        return _rebuilt(inputs, _pulled(ys.values(), gs, xs, record))
+        return rebuilt(inputs, _pulled(ys.values(), gs, xs, record))
 
     given = (_released(result), pull)
     return (*given, _released(aux)) if has_aux else given
@@ -197,13 +196,13 @@ def _jacobians(y: Tensor, xs: Tensors, record: bool) -> list[Tensor]:
 def _run(name: str, f: Function, argnums: Argnums, args: Any, kwargs: Any, has_aux: bool) -> Any:
     """Recorded copies of the chosen arguments, f's result for them in Tensors, and aux or None."""
     chosen = _chosen(name, argnums, len(args))
-    values = {place: x for k in chosen for place, x in _values(args[k], f"argument {k}").items()}
+    values = {place: x for k in chosen for place, x in values_of(args[k], f"argument {k}").items()}
     roots = [_root(f"{name}: {place}", x) for place, x in values.items()]
     own = [root for root, x in zip(roots, values.values(), strict=True) if root is not x]
-    token = mode.set(Mode(True, mode.get().scope))
+    token = mode.set(Mode(True, mode.get().scope, mode.get().watch))
     try:
         copies, trees = [positive(root) for root in roots], tuple([args[k] for k in chosen])
-        inputs, given = _rebuilt(trees, copies), _rebuilt(trees, copies)  # f may write its own
+        inputs, given = rebuilt(trees, copies), rebuilt(trees, copies)  # f may write its own
         placed = dict(zip(chosen, given, strict=True))
         result = f(*[placed.get(k, x) for k, x in enumerate(args)], **kwargs)
     finally:
@@ -213,9 +212,9 @@ def _run(name: str, f: Function, argnums: Argnums, args: Any, kwargs: Any, has_a
     if has_aux and not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(f"{name}: f returned no (result, aux), as has_aux=True needs")
     result, aux = result if has_aux else (result, None)
-    tensors = [_tensor(f"{name}: f's result{place}", y) for place, y in _values(result).items()]
+    tensors = [_tensor(f"{name}: f's result{place}", y) for place, y in values_of(result).items()]
     inputs = inputs if isinstance(argnums, Sequence) else inputs[0]
-    return inputs, _rebuilt(result, tensors), aux
+    return inputs, rebuilt(result, tensors), aux
 
 
 def _chosen(name: str, argnums: Argnums, count: int) -> list[int]:
@@ -252,35 +251,15 @@ def _alive(tensors: Iterable[Tensor]) -> bool:
 
 def _released(tree: Tree) -> Tree:
     """The tree, its Tensors cut off from their graph unless that is alive."""
-    values = _values(tree).values()
+    values = values_of(tree).values()
     if _alive(x for x in values if isinstance(x, Tensor)):
         return tree
-    return _rebuilt(tree, [x.detach() if isinstance(x, Tensor) else x for x in values])
-
-
-def _values(tree: Tree, place: str = "") -> dict[str, Any]:
-    """All that a tree holds, by place: {"['a']": 1, "['b'][0]": 2} for {"a": 1, "b": (2, None)}."""
-    if not isinstance(tree, BRANCHES):
-        return {} if tree is None else {place: tree}
-    parts = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    several = [_values(part, f"{place}[{key!r}]") for key, part in parts]
-    return {where: x for values in several for where, x in values.items()}
-
-
-def _rebuilt(tree: Tree, values: Iterable[Any]) -> Tree:
-    """A tree that is built alike and holds other values, in the order of `_values`."""
-    values = iter(values)
-    if not isinstance(tree, BRANCHES):
-        return None if tree is None else next(values)
-    new = [_rebuilt(part, values) for part in (tree.values() if isinstance(tree, dict) else tree)]
-    if isinstance(tree, dict):
-        return tree | dict(zip(tree, new, strict=True))
-    return tuple.__new__(type(tree), new) if isinstance(tree, tuple) else new
+    return rebuilt(tree, [x.detach() if isinstance(x, Tensor) else x for x in values])
 
 
 def _matched(name: str, what: str, tree: Tree, other: str, model: dict[str, Any]) -> list[Tensor]:
     """The tree's values as Tensors, each at the place and with the shape of one in the model."""
-    values = _values(tree)
+    values = values_of(tree)
     if values.keys() != model.keys():
         has, needs = (", ".join(place or "itself" for place in x) for x in (values, model))
         raise ValueError(f"{name}: {what} must be built like {other}: has {has}; needs {needs}")
@@ -295,5 +274,5 @@ def _arguments(name: str, primals: Tree, tangents: Tree) -> tuple[Tree, ...]:
     """The primals, once the tangents are known to fit."""
     if not isinstance(primals, (tuple, list)):
         raise TypeError(f"{name}: primals is a {type(primals).__name__}; give a tuple of arguments")
-    _matched(name, "tangents", tangents, "primals", _values(primals))
+    _matched(name, "tangents", tangents, "primals", values_of(primals))
     return tuple(primals)

@@ -34,7 +34,7 @@ class Op:
     elementwise: inputs broadcast against each other, entry by entry.
     variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
     is_part: takes a part of its first input x. Its only rule is for all parts of one x together,
-    `(gradients, x, nodes) -> gradient of x`, since one array of zeros can hold them all.
+    `(gradients, x, indices) -> gradient of x`, since one array of zeros can hold them all.
 
     Where rules give `Term`s:
     join: `(terms) -> term`, one call instead of many; an op that is in Terms has it.

@@ -25,7 +25,11 @@ ENTRIES_THAT_WAIT = 2**18  # what waits is stacked, and stacks should stay in th
 
 
 class Mode:
-    """Whether results are recorded just now, in which scope, and what watches for NaN and inf."""
+    """Whether results are recorded just now, in which scope, and what looks at each result.
+
+    watch: None; or has `result`, which gets each result, and `traces`, whether it does so in walks
+    back too; if not, it has `gradient`, which gets each gradient there.
+    """
 
     __slots__ = ("recording", "scope", "watch")
 
@@ -43,8 +47,8 @@ mode: ContextVar[Mode] = ContextVar("mode", default=Mode(True, ()))  # per threa
 
 
 # What has arrived for a node, to be added up together: a product, or the op that took a part, the
-# part's gradient and the part.
-Waiting = Term | tuple[Op, Any, Node]
+# part's gradient and its index.
+Waiting = Term | tuple[Op, Any, Any]
 
 
 class Totals:
@@ -87,8 +91,8 @@ class Totals:
             by_op.setdefault(waiting[0], []).append(waiting)
         for op, several in by_op.items():
             if op.is_part:
-                _, gradients, parts = zip(*several, strict=True)
-                total = op.edges[0](gradients, node._array, parts)
+                _, gradients, indices = zip(*several, strict=True)
+                total = op.edges[0](gradients, node._array, indices)
             else:
                 total = op.join(several)()
             total = _fitted(total, node, op)
@@ -199,7 +203,10 @@ def pullback(
         totals.add(node, cotangent)
     arrays, waiting, owned = totals.arrays, totals.waiting, totals.owned
     watch = mode.get().watch
-    with in_mode(Mode(create_graph, ())) as now:
+    tracing = watch if watch is not None and watch.traces else None
+    if tracing is not None:
+        watch, create_graph = None, True
+    with in_mode(Mode(create_graph, (), tracing)) as now:
         for node in reversed(nodes):
             if node in waiting and not _passed_on(node, totals, wanted):
                 totals.gather(node)
@@ -215,7 +222,8 @@ def pullback(
             if op.is_part:
                 x = node.inputs[0]
                 if useful is None or x in useful:
-                    waiting[x].append((op, g, node))
+                    index = settings["index"] if settings else _rest(node, create_graph)
+                    waiting[x].append((op, g, index))
                 continue
             if create_graph:
                 now.scope = node.scope
@@ -257,6 +265,12 @@ def pullback(
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found
+
+
+def _rest(node: Node, create_graph: bool) -> tuple[Any, ...]:
+    """The inputs of a part's op behind the first: arrays of its index."""
+    inputs: tuple[Any, ...] = node.inputs if create_graph else node.values
+    return inputs[1:]
 
 
 def _passed_on(node: Node, totals: Totals, wanted: Collection[Node] | None) -> bool:

@@ -419,7 +419,7 @@ def _node(
         z._retains_grad = False
         z._requires_grad = True
     if now.watch is not None:
-        now.watch.result(z, op, inputs, values)
+        now.watch.result(z, op, inputs, values, settings)
     return z
 
 

@@ -18,6 +18,7 @@ from .shape import INDEXING, SHAPE, TRANSPOSED
 MODULES = (
     ops.elementary,
     ops.elementwise,
+    ops.likelihood,
     ops.linalg,
     ops.loss,
     ops.parts,
@@ -34,6 +35,7 @@ INTERNAL = {
     "gather",
     "likelihood_gradient",
     "negative_log_likelihood",
+    "p_norm",
     "scatter",
     "truncate",
     "unslice",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_rnn.ops.reduce import _p_norm
+
 from .rows import Draw, distinct, distinct_nonzero, exactly, flags, logsumexp, nonzero, normal, row
 
 AXES = [None, 0, 1, -1, (0, 2), (2, 0), (0, -1), (0, 1, 2), ()]
@@ -61,6 +63,8 @@ REDUCE = [
             ((2, 3, 4), 1, (2, 0)), ((2, 3, 4), "fro", (1, 2)), ((2, 3, 4), np.inf, (-1, 0)),
         ]
     ),
+    row("p_norm", lambda x: np.linalg.norm(x, 3, axis=0), Draw(nonzero, (4, 2)), label="cubes",
+        call=lambda x: _p_norm(x, p=3, axis=0, keepdims=False)),
     row("norm", np.linalg.norm, Draw(nonzero, (2, 3, 4)), ord=1, axis=(0, 1), keepdims=True),
     *(
         row("cumsum", np.cumsum, Draw(normal, shape), axis=axis)

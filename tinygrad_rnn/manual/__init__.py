@@ -1,7 +1,8 @@
 """Backpropagation through time written out by hand: the referee of the automatic gradients.
 
-A tanh RNN in three topologies and two layouts, forward and backward, in plain NumPy. Nothing here
-uses the engine, and every line of the backward pass cites its equation in docs/derivation.md.
+A tanh RNN in three topologies and two layouts, and the LSTM and the GRU as layers (`lstm.run` and
+`gru.run`), forward and backward, in plain NumPy. Nothing here uses the engine, and every line of
+the backward pass cites its equation in docs/derivation.md.
 
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
@@ -17,7 +18,9 @@ uses the engine, and every line of the backward pass cites its equation in docs/
 (6, True)
 """
 
+from . import gru, lstm
 from .losses import softmax_cross_entropy, squared_error
+from .lstm import Weights
 from .records import Gradients, Layout, Parameters, Step
 from .topologies import Loss, Result, many_to_many, many_to_one, one_to_many
 
@@ -28,6 +31,9 @@ __all__ = [
     "Parameters",
     "Result",
     "Step",
+    "Weights",
+    "gru",
+    "lstm",
     "many_to_many",
     "many_to_one",
     "one_to_many",

@@ -52,14 +52,14 @@ class Embedding(Module):
         rows = self.weight[ids]
         if self.padding_idx is None:
             return rows
-        padding = self.weight.data[self.padding_idx].copy()
+        padding = self.weight.detach()[self.padding_idx]
         result: Tensor = where((ids != self.padding_idx)[..., None], rows, padding)
         return result
 
     def _check(self, ids: Any) -> None:
         if ids.dtype.kind not in "iu":
             raise TypeError(f"Embedding: ids have dtype {ids.dtype}; they must be integers")
-        values, V = (ids.data if isinstance(ids, Tensor) else ids), len(self.weight)
+        values, V = getattr(ids, "_array", ids), len(self.weight)
         wrong = values[(values < 0) | (values >= V)]
         if wrong.size:
             raise IndexError(

@@ -189,7 +189,7 @@ class Recurrent(Module):
                 f"they must be {x.shape[1] if x.ndim == 3 else 'B'} integers, one per sequence of "
                 "a batch"
             )
-        values = np.asarray(lengths.data if isinstance(lengths, Tensor) else lengths)
+        values = getattr(lengths, "_array", lengths)
         if values.size and not (values.min() >= 1 and values.max() <= len(x)):
             raise ValueError(
                 f"{kind}: lengths go from {values.min()} to {values.max()}; each must be from 1 to "
@@ -333,7 +333,7 @@ class GRU(Recurrent):
     bias_hh_lk (3H,), from U(-1/√H, 1/√H); rows in the order of the gates r, z, n; those of the
     backward direction end in _reverse.
     reset_after: whether the reset gate acts after the product with W_hh, as in PyTorch and cuDNN,
-    or before it, as first published.
+    or before it, as in the published paper.
     Source: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder.
 
     >>> output, h_n = GRU(3, 4, rng=0)(np.ones((7, 2, 3)))

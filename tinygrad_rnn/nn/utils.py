@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
+from ..tree import rebuilt, values_of
 
 
 def clip_grad_norm_(
@@ -62,15 +63,8 @@ def detach(state: Any) -> Any:
     >>> detach((h, {"c": h}))[1]["c"].is_leaf
     True
     """
-    if isinstance(state, Tensor):
-        return state.detach()
-    if isinstance(state, dict):
-        return {name: detach(part) for name, part in state.items()}
-    if isinstance(state, tuple) and hasattr(state, "_fields"):
-        return type(state)(*map(detach, state))
-    if isinstance(state, (tuple, list)):
-        return type(state)(map(detach, state))
-    return state
+    parts = values_of(state).values()
+    return rebuilt(state, [x.detach() if isinstance(x, Tensor) else x for x in parts])
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

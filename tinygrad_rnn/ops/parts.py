@@ -72,9 +72,7 @@ def stack(*xs: Any, axis: int = 0) -> Any:
 
 @op(
     is_part=True,
-    x=lambda gs, x, nodes: unslice(
-        gs, shape=x.shape, indices=tuple([node.settings["index"] for node in nodes])
-    ),
+    x=lambda gs, x, indices: unslice(gs, shape=x.shape, indices=indices),
 )
 def _getitem(x: Any, *, index: Any) -> Any:
     """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
@@ -100,7 +98,7 @@ def unslice(*xs: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
     return total
 
 
-@op(is_part=True, x=lambda gs, x, nodes: _scattered(gs, x, [node.inputs[1:] for node in nodes]))
+@op(is_part=True, x=lambda gs, x, indices: _scattered(gs, x, indices))
 def gather(x: Any, *index: Any) -> Any:
     """The entries x[index] for an index with integer or boolean arrays in it: a copy.
 
