@@ -7,7 +7,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 # Settings of one machine's BLAS must not colour a measurement.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test check lint types torch bench dist clean
+.PHONY: demo test check lint types mutants torch bench dist clean
 
 demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	@mkdir -p build/matplotlib
@@ -28,6 +28,9 @@ lint: .venv/dev.stamp
 
 types: .venv/dev.stamp
 	$(BIN)/mypy
+
+mutants: .venv/test.stamp  ## change every derivative rule in turn; a test must notice
+	$(BIN)/python -m tests.mutants
 
 torch: .venv/test.stamp  ## compare everything with PyTorch; needs a large download
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

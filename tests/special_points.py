@@ -72,6 +72,8 @@ KINKS = [
 ]  # fmt: skip
 
 POWERS = [
+    Point("0 has no inverse, and by y it is as steep", "power(x, y)", (0, -1), inf, (-inf, -inf),
+          False),
     Point("1 with slope 0, at 0 too", "x**0", ([0, 2],), [1, 1], ([0, 0],)),
     Point("1 with slope 0, at 0 too", "x**0.0", ([0, 2],), [1, 1], ([0, 0],)),
     Point("at 0 the slope is 1", "x**1", ([0, 2],), [0, 2], ([1, 1],)),

@@ -126,7 +126,9 @@ def test_an_infinity_that_was_put_in_passes() -> None:
 def test_a_gradient_of_code_outside_is_named_without_its_line() -> None:
     """Backward in the mode, forward before it."""
     y = tg.sqrt(leaf([0.0]))
-    named = pytest.raises(FloatingPointError, match=r"at a place not watched: outside of anomaly_mode\(\)")
+    named = pytest.raises(
+        FloatingPointError, match=r"at a place not watched: outside of anomaly_mode\(\)"
+    )
     with named, tg.anomaly_mode():
         y.backward()
 

@@ -23,6 +23,7 @@ PACKAGE = Path(tg.__file__).parent
 FLOORS = {
     "_version": 0,
     "op": 0,
+    "tree": 0,
     "manual": 0,
     "data": 0,
     "ops": 1,
@@ -38,6 +39,7 @@ FLOORS = {
     "bptt": 3,
     "calculus": 3,
     "func": 3,
+    "interop": 3,
     "differences": 3,
     "check": 3,
     "checkpoint": 3,
@@ -144,13 +146,13 @@ def test_a_rule_with_numpy_in_it_is_found() -> None:
 def test_rules_take_gradient_result_inputs_and_settings_in_order(module: ModuleType) -> None:
     """Each rule is a function of (g, z, *inputs, **settings), named as in the forward function.
 
-    One for all parts of an x together is a function of (gs, x, nodes).
+    One for all parts of an x together is a function of (gs, x, indices).
     """
     for forward, _, rule in rules(parsed(module)):
         assert isinstance(rule, (ast.Lambda, ast.FunctionDef)), forward.name
         whole = ["g", "z", *parameters(forward)]
         is_part = getattr(module, forward.name).is_part
-        assert parameters(rule) == (["gs", "x", "nodes"] if is_part else whole), forward.name
+        assert parameters(rule) == (["gs", "x", "indices"] if is_part else whole), forward.name
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)

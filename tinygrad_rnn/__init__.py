@@ -3,14 +3,18 @@
 Write the forward pass; get back the backward pass that you would have derived by hand.
 """
 
-from . import data, func, manual, nn, ops, optim
+from . import data, func, interop, manual, nn, ops, optim
 from ._version import __version__
 from .anomaly import anomaly_mode
+from .check import gradcheck
+from .checkpoint import load, save
 from .gradients import grad
 from .op import Op, Term, op
 from .ops import *
+from .program import compile
 from .tape import no_grad, scope
 from .tensor import Tensor
+from .train import fit
 from .views import draw, render
 
 __all__ = [
@@ -19,10 +23,15 @@ __all__ = [
     "Term",
     "__version__",
     "anomaly_mode",
+    "compile",
     "data",
     "draw",
+    "fit",
     "func",
     "grad",
+    "gradcheck",
+    "interop",
+    "load",
     "manual",
     "nn",
     "no_grad",
@@ -30,6 +39,7 @@ __all__ = [
     "ops",
     "optim",
     "render",
+    "save",
     "scope",
 ]
 __all__ += ops.__all__

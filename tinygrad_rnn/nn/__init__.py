@@ -1,6 +1,6 @@
 """Parts that learn, with PyTorch's names, shapes and returns."""
 
-from . import utils
+from . import init, utils
 from .cells import GRUCell, LSTMCell, RNNCell
 from .dropout import Dropout
 from .embedding import Embedding
@@ -9,6 +9,7 @@ from .module import Module, Parameter
 from .normalization import LayerNorm
 from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
+from .topologies import EncoderDecoder, ManyToMany, ManyToOne, OneToMany
 
 __all__ = [
     "GRU",
@@ -16,13 +17,18 @@ __all__ = [
     "RNN",
     "Dropout",
     "Embedding",
+    "EncoderDecoder",
     "GRUCell",
     "LSTMCell",
     "LayerNorm",
     "Linear",
+    "ManyToMany",
+    "ManyToOne",
     "Module",
+    "OneToMany",
     "Parameter",
     "RNNCell",
     "Sequential",
+    "init",
     "utils",
 ]

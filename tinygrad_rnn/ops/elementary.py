@@ -42,7 +42,7 @@ __all__ = [
 
 @op(
     elementwise=True,
-    x=lambda g, z, x, y: g * where(equal(y, 0), 0, y * power(x, where(equal(y, 0), 1, y - 1))),
+    x=lambda g, z, x, y: g * _slope_of_power(x, y),
     y=lambda g, z, x, y: g * where(_zero_to_positive(x, y), 0, z * log(_positive_or_one(x, y))),
 )
 def power(x: Any, y: Any) -> Any:
@@ -54,6 +54,13 @@ def power(x: Any, y: Any) -> Any:
     array([1., 9.])
     """
     return x**y
+
+
+def _slope_of_power(x: Any, y: Any) -> Any:
+    """y x^(y - 1), and 0 where y is 0."""
+    if isinstance(y, (int, float)):
+        return y * power(x, y - 1) if y else 0
+    return where(equal(y, 0), 0, y * power(x, where(equal(y, 0), 1, y - 1)))
 
 
 def _zero_to_positive(x: Any, y: Any) -> Any:

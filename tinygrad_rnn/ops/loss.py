@@ -1,6 +1,4 @@
-# Rules name ops that are declared further down, which mypy cannot follow:
-# mypy: disable-error-code="has-type"
-"""The softmax family and the losses that sequences are trained with. Classes lie on one axis."""
+"""The losses that sequences are trained with, composed of operations."""
 
 from __future__ import annotations
 
@@ -8,160 +6,111 @@ from typing import Any
 
 import numpy as np
 
-from ..op import composed, op
-from .elementary import sigmoid
-from .elementwise import not_equal, where
-from .reduce import Axis, kept, mean, sum
+from ..op import array, composed
+from .elementwise import abs, clip, equal, not_equal, where
+from .likelihood import bernoulli_likelihood, log_softmax, negative_log_likelihood
+from .parts import gather
+from .reduce import mean, sum
 from .shape import astype
 
 __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
-    "log_softmax",
-    "logsumexp",
+    "huber_loss",
+    "l1_loss",
     "mse_loss",
-    "softmax",
 ]
-
-
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(x, axis=axis))
-def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) along the axes, without overflow; -inf where every entry is.
-
-    >>> logsumexp(np.array([1000.0, 1000.0]))
-    np.float64(1000.6931471805599)
-    """
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore", over="ignore"):
-        result = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return result if keepdims else np.squeeze(result, axis=axis)[()]
-
-
-@op(x=lambda g, z, x, axis: _through_softmax(g, z, axis))
-def softmax(x: Any, *, axis: Axis = -1) -> Any:
-    """exp(x) over its sum along the axis, without overflow: probabilities that add up to 1.
-
-    An entry of -inf gets 0; where all are -inf, or one is inf, the result is NaN.
-
-    >>> softmax(np.array([1000.0, 1000.0, -np.inf]))
-    array([0.5, 0.5, 0. ])
-    """
-    x = np.asarray(x)
-    if not x.size:
-        return x.copy()
-    with np.errstate(invalid="ignore"):
-        powers = np.exp(x - x.max(axis=axis, keepdims=True))
-        powers /= powers.sum(axis=axis, keepdims=True)
-        return powers
-
-
-def _through_softmax(g: Any, p: Any, axis: Axis) -> Any:
-    """The gradient by x of p = softmax(x): p ⊙ (g - Σ g p)."""
-    return p * (g - sum(g * p, axis=axis, keepdims=True))
-
-
-@op(x=lambda g, z, x, axis: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))
-def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
-    """log(softmax(x)), without overflow.
-
-    >>> log_softmax(np.array([1000.0, 0.0]))
-    array([    0., -1000.])
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        x = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-        return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
-
-
-@op(
-    logits=lambda g, z, logits, targets, ignore_index: likelihood_gradient(
-        g, logits, targets, ignore_index=ignore_index
-    )
-)
-def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> Any:
-    """-log(softmax(logits)[target]) for each example, 0 where the target is ignore_index.
-
-    logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index. Result: (...).
-    Exact for any logits. Equation: dL/dlogits = softmax(logits) - one-hot(target).
-
-    >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]), ignore_index=-100)
-    array([1000.])
-    """
-    x, classes, ignored = _examples(logits, targets, ignore_index)
-    with np.errstate(invalid="ignore"):
-        x = x - np.maximum.reduce(x, axis=1, keepdims=True)
-        losses = np.log(np.add.reduce(np.exp(x), axis=1)) - x[np.arange(len(x)), classes]
-    losses[ignored] = 0
-    return losses.reshape(targets.shape)
-
-
-def _examples(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Any, Any]:
-    """One example a row, its target, and whether it is ignored (then its target is 0)."""
-    targets = targets.ravel()
-    ignored = targets == ignore_index
-    if ignore_index < 0:
-        return logits.reshape(-1, logits.shape[-1]), np.maximum(targets, 0), ignored
-    return logits.reshape(-1, logits.shape[-1]), np.where(ignored, 0, targets), ignored
-
-
-def _counted(g: Any, targets: Any, ignore_index: int) -> Any:
-    """g where the target counts, else 0."""
-    return where(not_equal(targets, ignore_index), g, 0)
-
-
-@op(
-    scale=lambda g, z, scale, logits, targets, ignore_index: sum(
-        g * _unscaled(scale, logits, targets, ignore_index), axis=-1
-    ),
-    logits=lambda g, z, scale, logits, targets, ignore_index: (
-        kept(_counted(scale, targets, ignore_index), logits, -1)
-        * _through_softmax(g, softmax(logits), -1)
-    ),
-)
-def likelihood_gradient(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -> Any:
-    """scale (softmax(logits) - one-hot(target)) for each example, 0 where it is ignored.
-
-    scale: (...) float. logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index.
-
-    >>> likelihood_gradient(np.ones(1), np.array([[0.0, 0.0]]), np.array([1]), ignore_index=-100)
-    array([[ 0.5, -0.5]])
-    """
-    x, classes, ignored = _examples(logits, targets, ignore_index)
-    error = softmax.forward(x, axis=1)
-    error[np.arange(len(x)), classes] -= 1
-    error *= scale.reshape(-1, 1)
-    error[ignored] = 0
-    return error.reshape(logits.shape)
-
-
-def _unscaled(scale: Any, logits: Any, targets: Any, ignore_index: int) -> Any:
-    """The same for a scale of 1."""
-    ones = astype(not_equal(targets, ignore_index), scale.dtype)
-    return likelihood_gradient(ones, logits, targets, ignore_index=ignore_index)
 
 
 @composed(2)
 def cross_entropy(
-    logits: Any, targets: Any, *, reduction: str = "mean", ignore_index: int = -100
+    logits: Any,
+    targets: Any,
+    *,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    ignore_index: int = -100,
 ) -> Any:
     """Cross-entropy of softmax(logits) against the targets.
 
     logits: (..., V) float. targets: (...) int, in [0, V) or ignore_index; or probabilities
-    (..., V) float. reduction: "mean" (over the targets that are not ignored), "sum" or "none".
+    (..., V) float. weight: (V,) float, for each class what its part of the loss is multiplied by.
+    label_smoothing: the share, 0 to 1, of each target that goes to all V classes equally.
+    reduction: "mean" (over the targets that are not ignored, each counted by its class's weight;
+    over all probabilities), "sum" or "none".
     Result: (), or (...) for "none", where ignored targets give 0.
     Raises: IndexError for a target out of range, ValueError for shapes, TypeError for dtypes.
 
     >>> cross_entropy(np.array([[0.0, 0.0], [1000.0, 0.0]]), np.array([0, 1]), reduction="none")
     array([6.93147181e-01, 1.00000000e+03])
     """
+    if weight is not None:
+        weight = _class_weights(weight, logits)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; it must be 0 to 1")
     if targets.dtype.kind == "f" and targets.shape == logits.shape:
-        return reduce_loss("cross_entropy", -sum(targets * log_softmax(logits), axis=-1), reduction)
+        losses = _against_shares(logits, _smoothed(targets, label_smoothing), weight)
+        return reduce_loss("cross_entropy", losses, reduction)
     _check_targets(logits, targets, ignore_index)
-    losses = negative_log_likelihood(logits, targets, ignore_index=ignore_index)
-    if reduction == "mean":
-        counted = astype(not_equal(targets, ignore_index), dtype=losses.dtype)
-        return sum(losses) / sum(counted)
+    if label_smoothing:
+        losses = _against_smoothed(logits, targets, weight, label_smoothing, ignore_index)
+    else:
+        losses = negative_log_likelihood(logits, targets, ignore_index=ignore_index)
+    if weight is not None or reduction == "mean":
+        counts = _counts(targets, weight, ignore_index)
+        losses = losses if weight is None or label_smoothing else losses * counts
+        if reduction == "mean":
+            return sum(losses) / sum(_in_dtype_of(losses, counts))
     return reduce_loss("cross_entropy", losses, reduction)
+
+
+def _class_weights(weight: Any, logits: Any) -> Any:
+    """One for each class, in the logits' dtype."""
+    weight = array(weight)
+    if weight.shape != logits.shape[-1:]:
+        raise ValueError(
+            f"cross_entropy: weight has shape {weight.shape}, but logits {logits.shape}: one for "
+            f"each class makes it {logits.shape[-1:]}"
+        )
+    return _in_dtype_of(logits, weight)
+
+
+def _in_dtype_of(y: Any, x: Any) -> Any:
+    """x in y's dtype, where that is a float."""
+    return x if x.dtype == y.dtype or y.dtype.kind != "f" else astype(x, y.dtype)
+
+
+def _smoothed(shares: Any, label_smoothing: float) -> Any:
+    """The shares of the classes with a part of each spread over all of them."""
+    if not label_smoothing:
+        return shares
+    return shares * (1 - label_smoothing) + label_smoothing / shares.shape[-1]
+
+
+def _against_shares(logits: Any, shares: Any, weight: Any) -> Any:
+    """-Σ share weight log p over the classes."""
+    shares = shares if weight is None else shares * weight
+    return -sum(shares * log_softmax(logits), axis=-1)
+
+
+def _against_smoothed(
+    logits: Any, targets: Any, weight: Any, label_smoothing: float, ignore_index: int
+) -> Any:
+    """The same for classes, smoothed; 0 where one is ignored."""
+    counted = not_equal(targets, ignore_index)[..., None]
+    one_hot = equal(targets[..., None], np.arange(logits.shape[-1]))
+    shares = _smoothed(_in_dtype_of(logits, one_hot), label_smoothing)
+    shares, logits = where(counted, shares, 0), where(counted, logits, 0)
+    return _against_shares(logits, shares, weight)
+
+
+def _counts(targets: Any, weight: Any, ignore_index: int) -> Any:
+    """How often each example counts: once or its class's weight, never where it is ignored."""
+    counted = not_equal(targets, ignore_index)
+    if weight is None:
+        return counted
+    return where(counted, gather(weight, where(counted, targets, 0)), 0)
 
 
 def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
@@ -187,37 +136,48 @@ def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
 
 
 @composed(2)
-def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, reduction: str = "mean") -> Any:
+def binary_cross_entropy_with_logits(
+    logits: Any,
+    targets: Any,
+    *,
+    weight: Any = None,
+    pos_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:
     """Cross-entropy of sigmoid(logits) against the targets, entry by entry.
 
-    logits: float. targets: probabilities or bools of the same shape. reduction: "mean", "sum" or
-    "none". Exact for any logits: -t log σ(x) - (1 - t) log(1 - σ(x)).
-    Raises: ValueError where the shapes differ.
+    logits: float. targets: probabilities or bools of the same shape. weight: what each loss is
+    multiplied by. pos_weight: what its part of the positive targets is multiplied by. Both float,
+    of shapes that broadcast to that of the logits. reduction: "mean" (over all entries), "sum" or
+    "none". Exact for any logits: weight (-pos_weight t log σ(x) - (1 - t) log(1 - σ(x))).
+    Raises: ValueError where the shapes do not fit.
 
     >>> binary_cross_entropy_with_logits(np.array([1000.0, 1000.0]), np.array([1.0, 0.0]))
     np.float64(500.0)
     """
-    _check_one_shape("binary_cross_entropy_with_logits", "logits", logits, "targets", targets)
+    name = "binary_cross_entropy_with_logits"
+    _check_one_shape(name, "logits", logits, "targets", targets)
+    scale = None if weight is None else _weights(name, "weight", weight, logits)
+    if pos_weight is not None:
+        targets = _in_dtype_of(logits, targets)
+        positive = _weights(name, "pos_weight", pos_weight, logits) * targets
+        total = positive + (1 - targets)
+        targets = positive / where(equal(total, 0), 1, total)
+        scale = total if scale is None else scale * total
     losses = bernoulli_likelihood(logits, targets)
-    return reduce_loss("binary_cross_entropy_with_logits", losses, reduction)
+    return reduce_loss(name, losses if scale is None else losses * scale, reduction)
 
 
-@op(
-    elementwise=True,
-    logits=lambda g, z, logits, targets: g * (sigmoid(logits) - targets),
-    targets=lambda g, z, logits, targets: -(g * logits),
-)
-def bernoulli_likelihood(logits: Any, targets: Any) -> Any:
-    """-t log σ(x) - (1 - t) log(1 - σ(x)) = log(1 + exp(x)) - t x, entry by entry.
-
-    >>> bernoulli_likelihood(np.array([-np.inf, np.inf]), np.array([0.0, 0.0]))
-    array([ 0., inf])
-    """
-    targets = np.asarray(targets, np.result_type(logits))
-    certain = np.where(targets > 0, -logits, logits)  # exact where t is 0 or 1
-    with np.errstate(invalid="ignore"):
-        between = np.logaddexp(logits, 0) - targets * logits
-        return np.where(targets * (1 - targets) == 0, np.logaddexp(certain, 0), between)[()]
+def _weights(name: str, which: str, weight: Any, logits: Any) -> Any:
+    """Weights that broadcast to the logits, in their dtype."""
+    weight = array(weight)
+    sizes = zip(weight.shape[::-1], logits.shape[::-1], strict=False)
+    if weight.ndim > logits.ndim or any(n not in (1, size) for n, size in sizes):
+        raise ValueError(
+            f"{name}: {which} has shape {weight.shape}, which does not broadcast to that of the "
+            f"logits, {logits.shape}"
+        )
+    return _in_dtype_of(logits, weight)
 
 
 @composed(2)
@@ -232,6 +192,35 @@ def mse_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
     _check_one_shape("mse_loss", "prediction", prediction, "target", target)
     error = prediction - target
     return reduce_loss("mse_loss", error * error, reduction)
+
+
+@composed(2)
+def l1_loss(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
+    """Absolute error, whose derivative at 0 is 0. Arguments, Raises: see `mse_loss`.
+
+    >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0]))
+    np.float64(1.5)
+    """
+    _check_one_shape("l1_loss", "prediction", prediction, "target", target)
+    return reduce_loss("l1_loss", abs(prediction - target), reduction)
+
+
+@composed(2)
+def huber_loss(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
+    """Half the squared error up to an absolute error of delta, a straight line from there on.
+
+    e²/2, or delta (|e| - delta/2). delta: above 0. Other arguments, Raises: see `mse_loss`.
+    Source: Huber (1964), Robust estimation of a location parameter.
+
+    >>> huber_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0]), reduction="none")
+    array([0. , 2.5])
+    """
+    _check_one_shape("huber_loss", "prediction", prediction, "target", target)
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta is {delta}; it must be above 0")
+    error = prediction - target
+    bounded = clip(error, -delta, delta)
+    return reduce_loss("huber_loss", bounded * (error - bounded / 2), reduction)
 
 
 def _check_one_shape(name: str, first: str, x: Any, second: str, y: Any) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..op import Array
-from ..tensor import Tensor
-from .optimizer import Optimizer
+from .groups import Params
+from .optimizer import Optimizer, kept
 
 
 class Adagrad(Optimizer):
     """s += g²; p -= lr / (1 + (step - 1) lr_decay) g / (√s + eps).
 
     lr: learning rate. weight_decay: g += weight_decay p. initial_accumulator_value: s at first.
-    Raises: ValueError for a negative value.
+    params, Raises: see `Optimizer`.
     Source: Duchi, Hazan & Singer (2011), Adaptive subgradient methods.
 
+    >>> from tinygrad_rnn import Tensor
     >>> w = Tensor([1.0], requires_grad=True)
     >>> optimizer = Adagrad([w], lr=0.1)
     >>> (w * w).sum().backward()
@@ -27,25 +28,33 @@ class Adagrad(Optimizer):
     array([0.9])
     """
 
+    buffers: ClassVar[Mapping[str, str]] = {"sum": ""}
+
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        params: Params,
         lr: float = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
-        self._check(lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value, eps=eps)
-        self.lr_decay = lr_decay
-        self.initial_accumulator_value = initial_accumulator_value
-        self.eps = eps
+        super().__init__(
+            params,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
 
-    def update(self, g: Array, state: dict[str, Any]) -> Array:
+    def update(self, g: Array, state: dict[str, Any], settings: dict[str, Any]) -> Array:
         """The step for a gradient g."""
-        s: Array = state.setdefault("s", np.full_like(g, self.initial_accumulator_value))
-        s += g * g
-        lr = self.lr / (1 + (state["step"] - 1) * self.lr_decay)
-        step: Array = lr * (g / (np.sqrt(s) + self.eps))
+        s = kept(state, "sum", g, settings["initial_accumulator_value"])
+        step = self.scratch("step", g)
+        s += np.multiply(g, g, out=step)
+        np.sqrt(s, out=step)
+        step += settings["eps"]
+        np.divide(g, step, out=step)
+        step *= settings["lr"] / (1 + (state["step"] - 1) * settings["lr_decay"])
         return step

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ..op import Array
-from ..tensor import Tensor
+from .groups import Params
 from .optimizer import Optimizer
 
 
@@ -14,9 +16,10 @@ class SGD(Optimizer):
     """p -= lr v, with v = momentum v + (1 - dampening) g, or g + momentum v if nesterov.
 
     lr: learning rate. momentum, dampening: 0 to 1. weight_decay: g += weight_decay p.
-    Raises: ValueError for a negative value, or nesterov without momentum or with dampening.
+    The first v is g. params, Raises: see `Optimizer`; nesterov needs momentum without dampening.
     Source: Sutskever et al. (2013), On the importance of initialization and momentum.
 
+    >>> from tinygrad_rnn import Tensor
     >>> w = Tensor([1.0], requires_grad=True)
     >>> optimizer = SGD([w], lr=0.1)
     >>> (w * w).sum().backward()
@@ -25,31 +28,48 @@ class SGD(Optimizer):
     array([0.8])
     """
 
+    buffers: ClassVar[Mapping[str, str]] = {"momentum_buffer": "momentum"}
+    counts = False
+
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
-        self._check(momentum=momentum)
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
-        self.momentum = momentum
-        self.dampening = dampening
-        self.nesterov = nesterov
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+        )
 
-    def update(self, g: Array, state: dict[str, Any]) -> Array:
+    def wrong(self, group: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a group's settings, in words."""
+        wrong = super().wrong(group)
+        if not wrong and group["nesterov"] and not (group["momentum"] and not group["dampening"]):
+            return ["nesterov needs a momentum above 0 and a dampening of 0"]
+        return wrong
+
+    def update(self, g: Array, state: dict[str, Any], settings: dict[str, Any]) -> Array:
         """lr times the gradient, or times the momentum's running sum."""
-        if not self.momentum:
-            return self.lr * g
-        if "v" not in state:
-            state["v"] = g.copy()
-        else:
-            state["v"] *= self.momentum
-            state["v"] += (1 - self.dampening) * g
-        v: Array = state["v"]
-        return self.lr * (g + self.momentum * v if self.nesterov else v)
+        step, momentum = self.scratch("step", g), settings["momentum"]
+        if momentum:
+            v = state.get("momentum_buffer")
+            if v is None:
+                v = state["momentum_buffer"] = g.copy()
+            else:
+                np.multiply(g, 1 - settings["dampening"], out=step)
+                v *= momentum
+                v += step
+            if settings["nesterov"]:
+                np.multiply(v, momentum, out=step)
+                g = np.add(g, step, out=step)
+            else:
+                g = v
+        return np.multiply(g, settings["lr"], out=step)  # type: ignore[no-any-return]

@@ -1,0 +1,429 @@
+"""A compiled step does what the step and backward do; its program says how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
+from tinygrad_rnn.program.passes import PASSES, improved
+
+from .numeric import assert_near
+
+T, B, I, H, V = 5, 3, 2, 4, 6
+
+
+def data(seed: int = 0, steps: int = T, dtype: Any = float) -> tuple[np.ndarray, np.ndarray]:
+    """Random inputs (T, B, I) and classes (T, B)."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(steps, B, I)).astype(dtype), rng.integers(0, V, (steps, B))
+
+
+class Model(nn.Module):
+    """A recurrent layer and a Linear on each of its outputs."""
+
+    def __init__(self, layer: Any, **options: Any) -> None:
+        self.layer = layer
+        size = 2 * H if layer.bidirectional else H
+        self.linear = nn.Linear(size, V, rng=1, dtype=layer.weight_hh_l0.dtype)
+        self.options = options
+
+    def forward(self, x: Any, y: Any, state: Any = None) -> Any:
+        """The loss, and the last state."""
+        output, state = self.layer(x, state, **self.options)
+        return tg.cross_entropy(self.linear(output), y), state
+
+
+def gradients(module: nn.Module) -> list[np.ndarray]:
+    """The gradients of the parameters, which forget them."""
+    found = [p.grad.data.copy() for p in module.parameters()]
+    module.zero_grad()
+    return found
+
+
+def assert_same(found: list[Any], expected: list[Any], rtol: float = 1e-12) -> None:
+    """Equal shapes, dtypes and values."""
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        assert_near(a, b, rtol)
+
+
+def compare(model: Model, step: Any, *inputs: Any, rtol: float = 1e-12) -> Any:
+    """The step, compiled and as it is: loss, state and gradients agree; the compiled results."""
+    results = step(*inputs)
+    found = gradients(model)
+    loss, state = model(*inputs)
+    loss.backward()
+    assert_near(results[0].data, loss.data, rtol)
+    states = [(a, b) if isinstance(a, tuple) else ((a,), (b,)) for a, b in [(results[1], state)]]
+    for a, b in zip(*states[0], strict=True):
+        assert_near(a.data, b.data, rtol)
+        assert not a.requires_grad
+    assert_same(found, gradients(model), rtol)
+    return results
+
+
+LAYERS: dict[str, Callable[..., Any]] = {
+    "RNN": nn.RNN,
+    "LSTM": nn.LSTM,
+    "GRU": nn.GRU,
+    "GRU reset before": lambda *sizes, **options: nn.GRU(*sizes, reset_after=False, **options),
+}
+SHAPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "unrolled": {"unroll": True},
+    "two layers": {"num_layers": 2},
+    "both directions": {"bidirectional": True},
+    "without biases": {"bias": False},
+}
+
+
+@pytest.mark.parametrize("options", SHAPES.values(), ids=list(SHAPES))
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_compiled_step_is_the_step(kind: str, options: dict[str, Any]) -> None:
+    """Loss, last state and every gradient, on other inputs too, traced once."""
+    model = Model(LAYERS[kind](I, H, rng=0, **options))
+    step = tg.compile(model)
+    for seed in range(3):
+        compare(model, step, *data(seed))
+    assert step.traces == 1
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_float32_stays_float32(kind: str) -> None:
+    """Results and gradients have their dtype and eager's values but for rounding."""
+    model = Model(LAYERS[kind](I, H, rng=0, dtype=np.float32))
+    step = tg.compile(model)
+    for seed in range(2):
+        loss, _ = compare(model, step, *data(seed, dtype=np.float32), rtol=1e-5)
+        assert loss.dtype == np.float32
+
+
+def test_lengths_are_inputs() -> None:
+    """Masks follow them from call to call."""
+    layer = nn.LSTM(I, H, bidirectional=True, rng=0)
+
+    def run(x: Any, lengths: Any) -> Any:
+        output, _ = layer(x, lengths=lengths)
+        return (output * output).sum()
+
+    step = tg.compile(run)
+    for lengths in ([5, 3, 1], [1, 2, 5], [5, 5, 5]):
+        x, lengths = data()[0], np.array(lengths)
+        loss = step(x, lengths)
+        found = gradients(layer)
+        eager = run(x, lengths)
+        eager.backward()
+        assert_near(loss.data, eager.data, 1e-12)
+        assert_same(found, gradients(layer))
+    assert step.traces == 1
+
+
+def test_ids_are_inputs() -> None:
+    """Rows of an embedding follow the ids, also those that occur several times."""
+    embedding, linear = nn.Embedding(V, H, padding_idx=0, rng=0), nn.Linear(H, V, rng=1)
+    model = nn.Sequential(embedding, linear)
+    step = tg.compile(lambda ids, y: tg.cross_entropy(model(ids), y))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        ids, y = rng.integers(0, V, (2, 7))
+        loss = step(ids, y)
+        found = gradients(model)
+        eager = tg.cross_entropy(model(ids), y)
+        eager.backward()
+        assert_near(loss.data, eager.data, 1e-12)
+        assert_same(found, gradients(model))
+    assert step.traces == 1
+
+
+def test_parameters_are_read_afresh() -> None:
+    """Written in place or assigned, they are what they are at the call; training goes on."""
+    model = Model(nn.RNN(I, H, rng=0))
+    step = tg.compile(model)
+    for seed in range(4):
+        compare(model, step, *data(seed))
+        for k, p in enumerate(model.parameters()):
+            if k % 2 or seed == 2:
+                p.data -= 0.01
+            else:
+                p.data = p.data * 1.1
+    assert step.traces == 1
+
+
+def test_gradients_add_up() -> None:
+    """As backward's do; what was kept of an earlier call stays as it was."""
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    step = tg.compile(lambda x: (w * x).sum())
+    step(np.array([3.0, 4.0]))
+    first = w.grad
+    step(np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(w.grad.data, [4, 5])
+    np.testing.assert_array_equal(first.data, [3, 4])
+
+
+def test_results_are_arrays_of_their_own() -> None:
+    """A later call does not change what an earlier one returned."""
+    step = tg.compile(lambda x: (x * 2, {"more": x + 1}), backward=False)
+    y, others = step(np.ones(2))
+    step(np.zeros(2))
+    np.testing.assert_array_equal(y.data, [2, 2])
+    np.testing.assert_array_equal(others["more"].data, [2, 2])
+
+
+def test_the_state_is_carried_without_its_past() -> None:
+    """Returned and given again, also as a tuple of two; None is another trace."""
+    model = Model(nn.LSTM(I, H, rng=0))
+    step = tg.compile(model)
+    state = None
+    for seed in range(3):
+        _, state = compare(model, step, *data(seed), state)
+    assert step.traces == 2
+
+
+def test_each_shape_and_dtype_has_its_trace() -> None:
+    """Kept up to cache_size; a leaf that requires no gradient any more is another trace too."""
+    model = Model(nn.RNN(I, H, rng=0))
+    step = tg.compile(model, cache_size=2)
+    for steps in (3, 4, 3, 4):
+        compare(model, step, *data(0, steps))
+    assert step.traces == 2
+    compare(model, step, *data(0, 6))
+    assert (step.traces, len(step.programs)) == (3, 2)
+    model.linear.bias.requires_grad = False
+    step(*data(0, 6))
+    assert step.traces == 4
+    assert model.linear.bias.grad is None
+
+
+def test_verify_compares_with_the_step_itself() -> None:
+    """What depends on values in Python behind the tracer's back is found."""
+    w, factor = tg.Tensor([1.0, 2.0], requires_grad=True), [2.0]
+    step = tg.compile(lambda x: (w * x * factor[0]).sum(), verify=True)
+    assert step(np.ones(2)).item() == 6
+    factor[0] = 3.0
+    with pytest.raises(AssertionError, match="output 0 of 2"):
+        step(np.ones(2))
+
+
+def test_a_decorator_may_have_options() -> None:
+    """@compile(backward=False) gives a function of numbers."""
+
+    @tg.compile(backward=False)
+    def double(x: Any) -> Any:
+        """Twice."""
+        return x * 2
+
+    assert double(np.ones(2)).data.tolist() == [2, 2]
+    assert double.__doc__ == "Twice."
+
+
+WEIGHT = tg.Tensor([1.0, 2.0], requires_grad=True)
+RNG = np.random.default_rng(0)
+REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
+    "if": (lambda x: (WEIGHT * x).sum() if x.sum() > 0 else WEIGHT.sum(), RuntimeError, "decision"),
+    "item": (lambda x: WEIGHT.sum() * x.sum().item(), RuntimeError, r"item\(\)"),
+    "data": (lambda x: WEIGHT.sum() * x.data, RuntimeError, r"\.data"),
+    "numpy": (lambda x: WEIGHT.sum() * x.numpy(), RuntimeError, r"numpy\(\)"),
+    "float": (lambda x: WEIGHT.sum() * float(x.sum()), RuntimeError, r"float\(\)"),
+    "asarray": (lambda x: WEIGHT.sum() * np.asarray(x), RuntimeError, "an array made"),
+    "backward": (lambda x: (WEIGHT * x).sum().backward(), RuntimeError, r"do not call backward"),
+    "noise": (
+        lambda x: (WEIGHT * x * RNG.normal(size=2)).sum(),
+        RuntimeError,
+        "make them an input",
+    ),
+    "no scalar": (lambda x: WEIGHT * x, ValueError, r"shape \(2,\)"),
+    "no weight": (lambda x: x.sum(), ValueError, "depends on no Tensor"),
+    "a number": (lambda x: 1.0, ValueError, "depends on no Tensor"),
+}
+
+
+@pytest.mark.parametrize(("f", "kind", "words"), REFUSED.values(), ids=list(REFUSED))
+def test_what_would_freeze_values_is_refused(f: Any, kind: Any, words: str) -> None:
+    """With what to do instead; nothing has changed."""
+    with pytest.raises(kind, match=words):
+        tg.compile(f)(np.ones(2))
+    assert WEIGHT.grad is None
+
+
+def test_inputs_that_require_gradients_are_refused() -> None:
+    """They are data; what learns is closed over."""
+    with pytest.raises(TypeError, match="requires a gradient"):
+        tg.compile(lambda w: w.sum())(tg.Tensor([1.0], requires_grad=True))
+
+
+def test_gradients_within_the_step_are_traced() -> None:
+    """A penalty on the gradient: second order, on new inputs too."""
+    w = tg.Tensor(np.random.default_rng(0).normal(size=(3, 2)), requires_grad=True)
+
+    def penalised(x: Any) -> Any:
+        loss = (tg.tanh(x @ w) ** 2).sum()
+        (slope,) = tg.grad(loss, w, create_graph=True)
+        return loss + (slope * slope).sum()
+
+    step = tg.compile(penalised)
+    for seed in range(2):
+        x = np.random.default_rng(seed).normal(size=(4, 3))
+        loss = step(x)
+        found, w.grad = w.grad, None
+        eager = penalised(x)
+        eager.backward()
+        assert_near(loss.data, eager.data, 1e-12)
+        assert_near(found.data, w.grad.data, 1e-12)
+        w.grad = None
+
+
+# Programs and passes
+
+
+def program_of(f: Callable[..., Any], *arrays: np.ndarray, backward: bool = True) -> Program:
+    """The program as traced."""
+    return trace(lambda *xs: [f(*xs)], arrays, backward)
+
+
+def test_a_program_prints_as_equations() -> None:
+    """Inputs, leaves and constants with shapes; then a line for each equation."""
+    w = tg.Tensor([1.0, 2.0], name="w")
+    program = program_of(lambda x: tg.tanh(x * w) + 1.0, np.ones(2), backward=False)
+    assert str(program).splitlines() == [
+        "x0: (2,) float64",
+        "w: (2,) float64",
+        "v0 = multiply(x0, w)  (2,) float64",
+        "v1 = tanh(v0)  (2,) float64",
+        "v2 = add(v1, 1.0)  (2,) float64",
+        "return v2",
+    ]
+
+
+def test_a_program_that_is_not_well_formed_is_refused() -> None:
+    """Used before it is there, assigned twice, never assigned, of another shape."""
+    x, y = Var((2,), np.dtype(float)), Var((2,), np.dtype(float))
+    once = Equation(tg.tanh, (x,), {}, y)
+    good = Program((once,), (x,), (), (), (y,))
+    assert good.check() is good
+    wrong = {
+        "before it is there": Program((once,), (), (), (), (y,)),
+        "a second time": Program((once, once), (x,), (), (), (y,)),
+        "never assigned": Program((), (x,), (), (), (y,)),
+        "stands for": Program((once,), (x,), (), ((Var((3,), x.dtype), np.ones(2)),), (y,)),
+    }
+    for words, program in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            program.check()
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "a chain": lambda x: (tg.tanh(tg.tanh(x) * 2) + x).sum(),
+    "equal parts": lambda x: (tg.exp(x) * tg.exp(x) + tg.exp(x)).sum(),
+    "unused": lambda x: (tg.sin(x), tg.cos(x).sum())[1],
+    "steps": lambda x: tg.stack([tg.tanh(row) * 2 for row in x]).sum(),
+    "reversed steps": lambda x: (tg.stack([tg.tanh(row) for row in x][::-1]) * x).sum(),
+    "products": lambda x: tg.concatenate([row[None] @ x.T for row in x]).sum(),
+    "transposes": lambda x: (x.T.T @ x.T.T.T).sum(),
+    "joins twice": lambda x: (
+        tg.stack([tg.exp(row) for row in x]) * tg.stack([tg.exp(row) for row in x[::-1]])
+    ).sum(),
+    "one value in two places": lambda x: (lambda y: tg.stack([y, y, tg.sin(y)]).sum())(tg.exp(x)),
+    "a ring": lambda x: (lambda a, b, c: (tg.stack([a, b, c]) * 2 + tg.stack([c, a, b])).sum())(
+        tg.exp(x[0]), tg.sin(x[1]), tg.cos(x[2])
+    ),
+    "comparisons": lambda x: tg.where(x > 0.5, x, x * 3).sum(),
+    "selection": lambda x: (tg.maximum(x, 0.2) + tg.sort(x, 0) + tg.relu(x)).sum(),
+    "reductions": lambda x: (x.mean(0) * x.max(0) * x.std(1).sum() + tg.logsumexp(x)).sum(),
+    "sigmoids": lambda x: sum(tg.sigmoid(row).sum() for row in x),
+    "einsum": lambda x: tg.einsum("ij,kj->ik", x, tg.sigmoid(x)).sum(),
+}
+
+
+@pytest.mark.parametrize("f", FUNCTIONS.values(), ids=list(FUNCTIONS))
+def test_every_pass_keeps_the_results(f: Callable[[Any], Any]) -> None:
+    """On other inputs than were traced, of the function and of its gradient."""
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(rng.normal(size=(3, 3)), requires_grad=True)
+    program = program_of(lambda x: f(x * w), rng.normal(size=(3, 3)))
+    x = rng.normal(size=(3, 3))
+    expected = [y.copy() for y in Runner(program)([x])]
+    for one in PASSES:
+        program = one(program).check()
+        run = Runner(program)
+        run([np.zeros((3, 3))])
+        for found, right in zip(run([x]), expected, strict=True):
+            assert_near(found, right, 1e-13)
+    loss = f(tg.Tensor(x) * w)
+    (slope,) = tg.grad(loss, w)
+    assert_near(expected[0], loss.data, 1e-13)
+    assert_near(expected[1], slope.data, 1e-13)
+
+
+def test_steps_become_one_operation() -> None:
+    """What is equal across time and there already is computed once, on the stack."""
+    model = Model(nn.RNN(I, H, rng=0))
+    x, y = data()
+    program = improved(trace(lambda x, y: [model(x, y)[0]], (x, y)))
+    names = [equation.op.name for equation in program.equations]
+    assert names.count("tanh") == T
+    assert names.count("subtract") == 1  # 1 - h², for all steps
+    assert names.count("stack") <= 3
+
+
+# Random steps
+
+
+def random_step(seed: int) -> tuple[Callable[..., Any], list[tg.Tensor]]:
+    """A step function with a random cell, looped over time; and its weights."""
+    rng = np.random.default_rng(seed)
+    weights = [tg.Tensor(rng.normal(size=(H, H)) / 2, requires_grad=True) for _ in range(3)]
+    bias = tg.Tensor(rng.normal(size=H), requires_grad=True)
+    unary = [tg.tanh, tg.sigmoid, tg.sin, lambda a: a * 0.5, lambda a: 1 - a * a, tg.relu]
+    plan = [(rng.integers(6), rng.integers(9), rng.integers(9)) for _ in range(rng.integers(2, 7))]
+    every, static, backwards = rng.integers(1, 4), rng.random() < 0.5, rng.random() < 0.3
+
+    def cell(x: Any, h: Any, t: int) -> Any:
+        values = [x, h, x @ weights[0], h @ weights[1] + bias, tg.tanh(h @ weights[2] + x)]
+        for kind, i, j in plan:
+            a, b = values[i % len(values)], values[j % len(values)]
+            values.append(unary[kind](a) if (i + j) % 2 else a * b + (t if static else 1) * 0.1)
+        return tg.tanh(values[-1] + values[3])
+
+    def step(x: Any, y: Any, h: Any) -> Any:
+        outputs, order = [], range(len(x) - 1, -1, -1) if backwards else range(len(x))
+        for t in order:
+            h = cell(x[t], h, t)
+            if t % every == 0:
+                outputs.append(h)
+        stacked = tg.stack(outputs)
+        return ((stacked - y[: len(outputs)]) ** 2).mean() + (h * h).sum(), h
+
+    return step, [*weights, bias]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 2**31), st.integers(1, 7), st.integers(1, 3))
+def test_random_steps_are_the_same_compiled(seed: int, steps: int, batch: int) -> None:
+    """Loss, state and gradients of weights shared over time, on other inputs than were traced."""
+    f, weights = random_step(seed)
+    step, rng = tg.compile(f), np.random.default_rng(seed + 1)
+    for _ in range(2):
+        x, y = rng.normal(size=(2, steps, batch, H))
+        h = rng.normal(size=(batch, H))
+        loss, last = step(x, y, h)
+        found = [w.grad for w in weights]
+        for w in weights:
+            w.grad = None
+        eager, end = f(tg.Tensor(x), y, tg.Tensor(h))
+        eager.backward()
+        assert_near(loss.data, eager.data, 1e-12)
+        assert_near(last.data, end.data, 1e-12)
+        for w, g in zip(weights, found, strict=True):
+            assert (g is None) == (w.grad is None)
+            if g is not None:
+                assert_near(g.data, w.grad.data, 1e-11)
+            w.grad = None
+    assert step.traces == 1

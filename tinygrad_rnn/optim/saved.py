@@ -1,0 +1,110 @@
+"""What an optimiser's next step depends on, as dicts, numbers and arrays, and back from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .groups import plain
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+
+def state_dict(optimizer: Optimizer) -> dict[str, Any]:
+    """See `Optimizer.state_dict`."""
+    state, groups = {}, []
+    for group, positions in zip(optimizer.param_groups, _positions(optimizer), strict=True):
+        settings = {name: plain(value) for name, value in group.items() if name != "params"}
+        groups.append({**settings, "params": positions})
+        for k, parameter in zip(positions, group["params"], strict=True):
+            if optimizer.state.get(parameter):
+                state[k] = _entries(optimizer, parameter, group)
+    return {"state": state, "param_groups": groups}
+
+
+def _positions(optimizer: Optimizer) -> list[list[int]]:
+    """For each group the positions of its parameters among all of them."""
+    every = count()
+    return [[next(every) for _ in group["params"]] for group in optimizer.param_groups]
+
+
+def _entries(optimizer: Optimizer, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a parameter's state; an array that was never needed so far is zeros."""
+    own = optimizer.state[parameter]
+    entries = {name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in own.items()}
+    for name in _needed(optimizer, group):
+        if name not in entries:
+            entries[name] = np.zeros(parameter.shape, parameter.dtype)
+    return entries
+
+
+def _needed(optimizer: Optimizer, group: Mapping[str, Any]) -> list[str]:
+    """The names of what a state has under a group's settings."""
+    arrays = [name for name, switch in optimizer.buffers.items() if not switch or group.get(switch)]
+    return ["step", *arrays] if optimizer.counts else arrays
+
+
+def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
+    """See `Optimizer.load_state_dict`."""
+    wrong = [f"{name!r} is missing" for name in ("state", "param_groups") if name not in given]
+    wrong = wrong or _differences(optimizer, given)
+    if wrong:
+        raise ValueError(f"{type(optimizer).__name__}: load_state_dict: {'; '.join(wrong)}")
+    owners, state = _owners(optimizer, given), {}
+    for k, entries in given["state"].items():
+        parameter, _ = owners[str(k)]
+        state[parameter] = {name: _own(name, x, parameter) for name, x in entries.items()}
+    optimizer.state = state
+    for group, other in zip(optimizer.param_groups, given["param_groups"], strict=True):
+        group.update({name: plain(x) for name, x in other.items() if name != "params"})
+
+
+def _own(name: str, value: Any, parameter: Tensor) -> Any:
+    return int(value) if name == "step" else np.array(value, parameter.dtype)
+
+
+def _owners(
+    optimizer: Optimizer, given: Mapping[str, Any]
+) -> dict[str, tuple[Tensor, Mapping[str, Any]]]:
+    """By position, as text: the parameter and its saved group."""
+    groups = zip(optimizer.param_groups, given["param_groups"], strict=False)
+    pairs = [(parameter, other) for group, other in groups for parameter in group["params"]]
+    return {str(k): pair for k, pair in enumerate(pairs)}
+
+
+def _differences(optimizer: Optimizer, given: Mapping[str, Any]) -> list[str]:
+    """Why a saved state is not one of this optimiser's, in words."""
+    every, others = _positions(optimizer), given["param_groups"]
+    fits = len(others) == len(every)
+    wrong = [] if fits else [f"there are {len(others)} groups, not {len(every)}"]
+    for k, (positions, other) in enumerate(zip(every, others, strict=False)):
+        params = list(other.get("params", ()))
+        found = [f"params are {params}, not {positions}"] if params != positions else []
+        wrong += [f"group {k}: {words}" for words in found + optimizer.wrong(other)]
+    owners = _owners(optimizer, given)
+    for k, entries in given["state"].items():
+        owner = owners.get(str(k))
+        found = _wrong_entries(optimizer, entries, *owner) if owner else ["there is no such one"]
+        wrong += [f"parameter {k}: {words}" for words in found]
+    return wrong
+
+
+def _wrong_entries(
+    optimizer: Optimizer, entries: Mapping[str, Any], parameter: Tensor, group: Mapping[str, Any]
+) -> list[str]:
+    """What is wrong with a parameter's saved state, in words."""
+    shapes = {"step": ()} if optimizer.counts else {}
+    shapes |= dict.fromkeys(optimizer.buffers, parameter.shape)
+    wrong = [f"{name} is missing" for name in _needed(optimizer, group) if name not in entries]
+    for name, value in entries.items():
+        shape = np.shape(value)
+        if name not in shapes:
+            wrong.append(f"there is no {name!r}")
+        elif shape != shapes[name]:
+            wrong.append(f"{name} has shape {shape}, not {shapes[name]}")
+    return wrong

@@ -1,0 +1,152 @@
+"""compile: a step function traced once for each shape of its inputs, and replayed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..from_numpy import numeric
+from ..gradients import grad
+from ..op import Array
+from ..tensor import Tensor, leaf
+from ..tree import Tree, rebuilt, values_of
+from .passes import improved
+from .program import Program
+from .run import Runner
+from .trace import trace
+
+
+class _Entry(NamedTuple):
+    """What was made of one trace: how to run it, and how the results are built."""
+
+    run: Runner
+    result: Tree
+    flags: tuple[tuple[Tensor, bool], ...]  # the leaves, and whether they required a gradient
+
+    def fits(self) -> bool:
+        """Whether the leaves are still what they were when it was traced."""
+        return all(
+            x.requires_grad == flag and (x.shape, x.dtype) == (var.shape, var.dtype)
+            for (x, flag), (var, _) in zip(self.flags, self.run.program.leaves, strict=True)
+        )
+
+
+class Compiled:
+    """A step function as `compile` gives it.
+
+    traces: how many times the step has been traced. programs: of the traces that are kept.
+    """
+
+    def __init__(
+        self, f: Callable[..., Any], backward: bool, verify: bool, cache_size: int
+    ) -> None:
+        update_wrapper(self, f, updated=())
+        self._f = f
+        self._backward = backward
+        self._verify = verify
+        self._cache_size = cache_size
+        self._entries: OrderedDict[Any, _Entry] = OrderedDict()
+        self.traces = 0
+
+    @property
+    def programs(self) -> list[Program]:
+        """The Programs that are kept, the latest used last."""
+        return [entry.run.program for entry in self._entries.values()]
+
+    def __call__(self, *inputs: Tree) -> Tree:
+        """What the step returns, detached; the leaves have their gradients added to `.grad`."""
+        values = values_of(inputs)
+        arrays = [_array(place, x) for place, x in values.items()]
+        entry = self._entry(inputs, tuple(values), arrays)
+        outputs = entry.run(arrays)
+        gradients = entry.run.program.gradients
+        count = len(outputs) - len(gradients)
+        if self._verify:
+            self._compare(inputs, arrays, entry.run.program, outputs)
+        for tensor, g in zip(gradients, outputs[count:], strict=True):
+            tensor.grad = leaf(g.copy() if tensor.grad is None else tensor.grad.data + g)
+        return rebuilt(entry.result, [leaf(y.copy()) for y in outputs[:count]])
+
+    def _entry(self, inputs: Tree, places: tuple[str, ...], arrays: list[Array]) -> _Entry:
+        key = (places, tuple((x.shape, x.dtype.str) for x in arrays))
+        entry = self._entries.get(key)
+        if entry is None or not entry.fits():
+            entry = self._entries[key] = self._traced(inputs, arrays)
+            while len(self._entries) > self._cache_size:
+                self._entries.popitem(last=False)
+        self._entries.move_to_end(key)
+        return entry
+
+    def _traced(self, inputs: Tree, arrays: list[Array]) -> _Entry:
+        built: list[Tree] = []
+
+        def flat(*tensors: Tensor) -> list[Tensor]:
+            built.append(self._f(*rebuilt(inputs, tensors)))
+            return [y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[0]).values()]
+
+        program = trace(flat, arrays, self._backward)
+        self.traces += 1
+        flags = tuple((x, x.requires_grad) for _, x in program.leaves)
+        places = rebuilt(built[0], [0] * len(values_of(built[0])))
+        return _Entry(Runner(improved(program)), places, flags)
+
+    def _compare(self, inputs: Tree, arrays: list[Array], program: Program, found: Any) -> None:
+        """Raises: AssertionError where the step, run as it is, gives something else."""
+        results = self._f(*rebuilt(inputs, [Tensor(array) for array in arrays]))
+        right = list(values_of(results).values())
+        if program.gradients:
+            loss, *_ = right
+            right += grad(loss, program.gradients, allow_unused=True)
+        for k, (y, expected) in enumerate(zip(found, right, strict=True)):
+            expected = np.asarray(getattr(expected, "_array", expected))
+            tolerance = 1e-10 if expected.dtype == np.float64 else 1e-4
+            scale = np.max(np.abs(expected), initial=1e-300)
+            if not np.allclose(y, expected, rtol=0, atol=tolerance * scale, equal_nan=True):
+                raise AssertionError(
+                    f"compile: output {k} of {len(found)} (results, then gradients) differs from "
+                    "the step run as it is; does the step depend on values in Python?"
+                )
+
+
+def _array(place: str, x: Any) -> Array:
+    """An input's array. Raises: TypeError for one that requires a gradient."""
+    if isinstance(x, Tensor) and x.requires_grad:
+        raise TypeError(
+            f"compile: input {place} requires a gradient; inputs are data, and what learns is a "
+            "Tensor that the step closes over, as a Module's parameters"
+        )
+    return numeric(np.asarray(getattr(x, "_array", x)), f"compile: input {place}")
+
+
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    backward: bool = True,
+    verify: bool = False,
+    cache_size: int = 8,
+) -> Any:
+    """A function that does what `loss = f(*inputs); loss.backward()` does, replayed from a trace.
+
+    f: gives a scalar loss, or (loss, *others) such as the carried state. It computes with
+    operations of this package; what is in `if`, `for` and the like must not depend on values, and
+    random numbers are inputs. inputs: arrays, or trees of such; Tensors that require gradients
+    are closed over, read afresh at each call, and get theirs added to `.grad`.
+    backward: False for a function without gradients. verify: at each call f is run too, and
+    another result is an error. cache_size: how many traces are kept; there is one for each choice
+    of shapes and dtypes. Result: what f returns, detached.
+    Raises: RuntimeError where f looks at values, TypeError for inputs that require gradients.
+
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> @compile
+    ... def step(x):
+    ...     return (w * x).sum()
+    >>> step(np.array([3.0, 4.0])).item(), w.grad
+    (11.0, Tensor([3., 4.]))
+    """
+    if f is None:
+        return lambda f: Compiled(f, backward, verify, cache_size)
+    return Compiled(f, backward, verify, cache_size)

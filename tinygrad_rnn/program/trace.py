@@ -1,0 +1,191 @@
+"""trace: runs a function once and writes down every op, forward and backward, as a Program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..op import Array, Op
+from ..tape import Mode, in_mode, mode, pullback
+from ..tensor import Tensor, leaf
+from .program import Equation, Program, Var
+
+
+class Traced(Tensor):
+    """A Tensor whose values are those of one run only: what would freeze them is refused."""
+
+    __slots__ = ()
+    traced = True
+
+    def _refuse(self, what: str) -> RuntimeError:
+        return RuntimeError(
+            f"compile: {what} of a value that is computed in the step is another at each call; "
+            "compute with operations of tg alone (where() for choices), or do it outside of the "
+            "step and pass the result as an input"
+        )
+
+    @property
+    def data(self) -> Array:
+        """Refused while tracing."""
+        raise self._refuse(".data")
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        raise self._refuse("assigning .data")
+
+    def numpy(self) -> Array:
+        """Refused while tracing."""
+        raise self._refuse("numpy()")
+
+    def item(self) -> Any:
+        """Refused while tracing."""
+        raise self._refuse("item()")
+
+    def backward(self, gradient: Any = None, *, create_graph: bool = False) -> None:
+        """Refused while tracing."""
+        raise RuntimeError("compile: the step returns the loss; do not call backward() in it")
+
+    def detach(self) -> Tensor:
+        """The same value, which no gradient leaves."""
+        tracer = mode.get().watch
+        z = leaf(self._array)
+        z.__class__ = Traced
+        tracer.vars[z] = tracer.vars[self]
+        return z
+
+    def __bool__(self) -> bool:
+        raise self._refuse("a decision (if, while, and, or) on the value")
+
+    def __float__(self) -> float:
+        raise self._refuse("float()")
+
+    def __int__(self) -> int:
+        raise self._refuse("int()")
+
+    def __index__(self) -> int:
+        raise self._refuse("an index made")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        raise self._refuse("an array made")
+
+
+class Tracer:
+    """Writes the equations down as results come."""
+
+    __slots__ = ("_kept", "_start", "constants", "equations", "inputs", "leaves", "vars")
+    traces = True
+
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+        self.inputs: list[Tensor] = []
+        self.leaves: dict[Tensor, Var] = {}
+        self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
+        self.vars: dict[Tensor, Var] = {}
+        self._kept: list[Any] = []
+        self._start = leaf(np.zeros(())).serial
+
+    def input(self, array: Array) -> Tensor:
+        """A Tensor that stands for an argument."""
+        x = leaf(array)
+        x.__class__ = Traced
+        self.inputs.append(x)
+        self.vars[x] = Var(x.shape, x.dtype)
+        return x
+
+    def result(
+        self,
+        z: Tensor,
+        op: Op,
+        inputs: Sequence[Any],
+        values: Sequence[Any],
+        settings: dict[str, Any],
+    ) -> None:
+        """One more equation."""
+        if not isinstance(z, Traced):
+            z.__class__ = Traced
+        output = Var(z.shape, z.dtype)
+        given = tuple(self.var(x, value) for x, value in zip(inputs, values, strict=True))
+        self.equations.append(Equation(op, given, settings, output, z.scope))
+        self.vars[z] = output
+
+    def var(self, x: Any, value: Any) -> Any:
+        """What stands for an input of an op."""
+        if isinstance(x, Traced):
+            return self.vars[x]
+        if isinstance(x, Tensor) and (x.requires_grad or x.serial < self._start):
+            if x not in self.leaves:
+                self.leaves[x] = Var(x.shape, x.dtype, x.name or "")
+            return self.leaves[x]
+        if isinstance(value, (np.ndarray, np.generic)):
+            if id(value) not in self.constants:
+                self.constants[id(value)] = (Var(value.shape, value.dtype), np.asarray(value))
+                self._kept.append(value)
+            return self.constants[id(value)][0]
+        return value
+
+
+def trace(f: Callable[..., Any], inputs: Sequence[Array], backward: bool = True) -> Program:
+    """The Program of `f(*inputs)` and, if backward, of the gradients of its first result.
+
+    f: takes Tensors and gives a list of Tensors. inputs: what it is run on, this once.
+    backward: whether the first result is a loss, whose gradients by all leaves are wanted.
+    Raises: RuntimeError where f looks at values, or uses arrays that are others when it runs again;
+    ValueError where the loss has several entries or no leaf requires a gradient.
+
+    >>> print(trace(lambda x: [x * x], [np.ones(2)], backward=False))
+    x0: (2,) float64
+    v0 = multiply(x0, x0)  (2,) float64
+    return v0
+    """
+    tracer, results = _run(f, inputs)
+    again, _ = _run(f, inputs)
+    _check_constants(tracer, again)
+    gradients: dict[Tensor, Tensor] = {}
+    if backward:
+        gradients = _gradients(results[0], tracer)
+    outputs = [tracer.var(y, y._array) for y in (*results, *gradients.values())]
+    known = [tracer.vars[x] for x in tracer.inputs]
+    return Program(
+        tuple(tracer.equations),
+        tuple(known),
+        tuple((var, x) for x, var in tracer.leaves.items()),
+        tuple(tracer.constants.values()),
+        tuple(outputs),
+        tuple(gradients),
+    ).check()
+
+
+def _run(f: Callable[..., Any], inputs: Sequence[Array]) -> tuple[Tracer, list[Tensor]]:
+    """f run once on its inputs, and what was written down."""
+    tracer = Tracer()
+    with in_mode(Mode(True, mode.get().scope, tracer)):
+        results = f(*[tracer.input(array) for array in inputs])
+    return tracer, list(results)
+
+
+def _gradients(loss: Tensor, tracer: Tracer) -> dict[Tensor, Tensor]:
+    """The gradients of the loss by the leaves that require one, written down too."""
+    if loss.size != 1:
+        raise ValueError(
+            f"compile: the step's first result has shape {loss.shape}; it must be the loss, of one "
+            "entry; backward=False compiles a step without gradients"
+        )
+    if not loss.requires_grad:
+        raise ValueError("compile: the loss depends on no Tensor that requires a gradient")
+    with in_mode(Mode(True, mode.get().scope, tracer)):
+        return pullback((loss,), (leaf(np.ones(loss.shape, loss.dtype)),), create_graph=True)
+
+
+def _check_constants(first: Tracer, second: Tracer) -> None:
+    """Raises: RuntimeError where two runs on the same inputs used other arrays."""
+    pairs = zip(first.constants.values(), second.constants.values(), strict=False)
+    same = len(first.constants) == len(second.constants) and all(
+        np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for (_, a), (_, b) in pairs
+    )
+    if not same or len(first.equations) != len(second.equations):
+        raise RuntimeError(
+            "compile: run twice on the same inputs, the step used arrays that were not the same, "
+            "such as fresh random numbers; make them an input"
+        )
