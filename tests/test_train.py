@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 import weakref
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,21 @@ def test_nothing_of_an_earlier_window_stays_alive() -> None:
         assert sum(ref() is not None for ref in model.seen) == 0
     finally:
         gc.enable()
+
+
+def test_memory_does_not_grow_with_the_number_of_windows() -> None:
+    """Carrying the state through 40 times as many windows takes no more at its peak."""
+    t = np.arange(2_001)[:, None, None] * 0.3
+    peaks = []
+    for steps in (51, 2_001):
+        model = Sequence()
+        optimizer = tg.optim.SGD(model.parameters(), lr=0.01)
+        wave = np.sin(t[:steps])
+        tracemalloc.start()
+        fit(model, (wave[:-1], wave[1:]), tg.mse_loss, optimizer, epochs=1, tbptt=(10, 10))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 # Checkpoints
