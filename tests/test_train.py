@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 import weakref
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Sequence(nn.Module):
     def __init__(self) -> None:
         self.rnn = nn.LSTM(1, 6, rng=0)
         self.linear = nn.Linear(6, 1, rng=1)
-        self.seen: list[Any] = []
+        self.seen: Any = []
 
     def forward(self, x: Any, state: Any) -> Any:
         """x: (T, B, 1). Result: (T, B, 1) and the state."""
@@ -174,6 +175,7 @@ def test_memory_does_not_grow_with_the_number_of_windows() -> None:
     peaks = []
     for steps in (51, 2_001):
         model = Sequence()
+        model.seen = deque(maxlen=1)
         optimizer = tg.optim.SGD(model.parameters(), lr=0.01)
         wave = np.sin(t[:steps])
         tracemalloc.start()
