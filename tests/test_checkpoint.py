@@ -345,6 +345,8 @@ def test_another_kind_of_generator_is_refused(path: Path) -> None:
         tg.load(path, rng=np.random.Generator(np.random.PCG64DXSM(0)))
     with pytest.raises(TypeError, match=r"rng: uses MT19937; use one from np\.random\.default_rng"):
         tg.save(path, {}, rng=np.random.Generator(np.random.MT19937(0)))
+    with pytest.raises(TypeError, match=r"rng: is of type int; it must be a np\.random\.Generator"):
+        tg.save(path, {}, rng=0)  # a seed says nothing of what was drawn since
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,10 @@ def test_keras_weights_that_do_not_fit_change_nothing() -> None:
         r"bias has shape \(12,\), not \(2, 12\); reset_after must be the same on both sides$",
     ):
         interop.load_keras_weights(layer, [np.ones((12, 3)), np.ones((H, 12)), np.ones(12)])
+    with pytest.raises(ValueError, match="bias has dtype object, which is no number"):
+        interop.load_keras_weights(
+            layer, [np.ones((I, 12)), np.ones((H, 12)), np.full((2, 12), None)]
+        )
     with pytest.raises(ValueError, match="2 arrays, but needed: kernel, recurrent_kernel, bias"):
         interop.load_keras_weights(layer, [np.ones((I, 12)), np.ones((H, 12))])
 

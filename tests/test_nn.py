@@ -67,6 +67,20 @@ def test_a_state_that_does_not_fit_changes_nothing_and_names_every_difference() 
         np.testing.assert_array_equal(value, before[name])
 
 
+@pytest.mark.parametrize(
+    "value",
+    [np.array([object()]), np.array(["2.5"]), np.array([1j])],
+    ids=["object", "text", "complex"],
+)
+def test_a_state_of_other_things_than_numbers_changes_nothing(value: np.ndarray) -> None:
+    """Objects, texts and complex numbers are refused before the first parameter is written."""
+    layer = tg.nn.Linear(2, 1, rng=0)
+    before = layer.weight.numpy()
+    with pytest.raises(ValueError, match="bias has dtype"):
+        layer.load_state_dict({"weight": np.ones((1, 2)), "bias": value})
+    np.testing.assert_array_equal(layer.weight.data, before)
+
+
 def test_train_and_eval_reach_every_module() -> None:
     """The mode is set here and inside."""
     model = Model().eval()

@@ -627,3 +627,34 @@ def test_options_that_exclude_each_other_are_refused_in_states_too() -> None:
 
     with pytest.raises(ValueError, match="group 1: nesterov needs a momentum"):
         optimizer.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"state": {}, "param_groups": [3]}, "no list of dicts"),
+        ({"state": [], "param_groups": []}, "no dict of dicts"),
+        ({"state": {0: 5}, "param_groups": []}, "no dict of dicts"),
+        ({"param_groups": []}, "'state' is missing"),
+    ],
+    ids=["a group that is none", "a list", "entries that are none", "without state"],
+)
+def test_what_is_no_state_is_refused(state: Any, words: str) -> None:
+    """With words, and nothing has changed."""
+    w = tg.Tensor([1.0], requires_grad=True)
+    optimizer = tg.optim.Adam([w], lr=0.5)
+    with pytest.raises(ValueError, match=words):
+        optimizer.load_state_dict(state)
+    assert optimizer.lr == 0.5
+
+
+def test_a_negative_step_is_refused() -> None:
+    """It would make the next step fail."""
+    w = tg.Tensor([1.0], requires_grad=True)
+    optimizer = tg.optim.Adam([w])
+    (w * w).sum().backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    state["state"][0]["step"] = -1
+    with pytest.raises(ValueError, match="step is -1"):
+        optimizer.load_state_dict(state)

@@ -10,7 +10,6 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import manual, nn
-from tinygrad_rnn.train import fit
 
 from .numeric import assert_near, differences
 
@@ -306,7 +305,7 @@ def test_many_to_many_is_what_truncated_backpropagation_takes() -> None:
     model = nn.ManyToMany(nn.LSTM(I, 8, rng=0), head(8, V), embedding=nn.Embedding(V, I, rng=1))
     optimizer = tg.optim.Adam(model.parameters(), lr=0.05)
     data = text[:-1, None], text[1:, None]
-    history = fit(model, data, tg.cross_entropy, optimizer, epochs=12, tbptt=(4, 8))
+    history = tg.fit(model, data, tg.cross_entropy, optimizer, epochs=12, tbptt=(4, 8))
     assert history.loss[-1] < 0.1 < 1 < history.loss[0]
 
 

@@ -296,10 +296,8 @@ class _Record:
     best: dict[str, Array] | None = None
 
     def keep_best(self) -> None:
-        """Copies the parameters, into the file beside the checkpoint too."""
+        """Copies the parameters."""
         self.best = self.model.state_dict()
-        if self.path is not None:
-            files.save(self._best_path(), self.model)
 
     def put_best_back(self) -> None:
         """The model has its best parameters again."""
@@ -307,9 +305,16 @@ class _Record:
             self.model.load_state_dict(self.best)
 
     def write(self, history: History) -> None:
-        """The whole state after an epoch, so that training can go on from it."""
+        """The whole state after an epoch, so that training can go on from it.
+
+        The best parameters are in a file beside it.
+        """
         if self.path is None:
             return
+        if self.best is None:
+            self._best_path().unlink(missing_ok=True)
+        else:
+            files.save(self._best_path(), self.best)
         state = {"history": asdict(history), "random": self._random()}
         if self.schedule is not None:
             state["schedule"] = self.schedule.state_dict()
@@ -327,10 +332,8 @@ class _Record:
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
         if self._best_path().exists():
-            now = self.model.state_dict()
-            files.load(self._best_path(), self.model)
-            self.best = self.model.state_dict()
-            self.model.load_state_dict(now)
+            self.best = {}
+            files.load(self._best_path(), self.best)
         return History(**state["history"])
 
     def _best_path(self) -> Path:

@@ -79,7 +79,7 @@ def save(
         "prefix": others.prefix,
         "meta": encode(meta, "meta", others.keep),
         "optimizer": encode(_described(optimizer), "optimizer", others.keep),
-        "rng": encode(rng and _state(rng), "rng", others.keep),
+        "rng": encode(None if rng is None else _state(rng), "rng", others.keep),
     }
     write_atomically(path, pack({**arrays, **others.arrays}, json.dumps(document)))
 
@@ -123,6 +123,8 @@ _PLAIN_STATES = ("PCG64", "PCG64DXSM")  # of numbers, each of which any value do
 
 def _state(rng: np.random.Generator) -> dict[str, Any]:
     """The state of a generator, made of numbers alone."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng: is of type {type(rng).__name__}; it must be a np.random.Generator")
     kind = type(rng.bit_generator).__name__
     if kind not in _PLAIN_STATES:
         raise TypeError(f"rng: uses {kind}; use one from np.random.default_rng, which has PCG64")

@@ -57,8 +57,10 @@ def load_keras_weights(
         raise ValueError(f"load_keras_weights: there are {len(arrays)} arrays, but needed: {names}")
     wrong = [
         f"{name} has shape {array.shape}, not {own.shape}"
-        for (name, own), array in zip(expected, arrays, strict=True)
         if array.shape != own.shape
+        else f"{name} has dtype {array.dtype}, which is no number"
+        for (name, own), array in zip(expected, arrays, strict=True)
+        if array.shape != own.shape or array.dtype.kind not in "fiub"
     ]
     if wrong:
         hint = "; reset_after must be the same on both sides" if _is_gru(layer) else ""

@@ -22,7 +22,7 @@ def torch_state_dict(model: Module) -> dict[str, Array]:
     ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
     _check("torch_state_dict", model)
-    return {name: np.array(value) for name, value in model.state_dict().items()}
+    return model.state_dict()
 
 
 def load_torch_state_dict(model: Module, state: Mapping[str, Any]) -> None:

@@ -127,6 +127,11 @@ class Module:
             for name, parameter in parameters.items()
             if name in arrays and arrays[name].shape != parameter.shape
         ]
+        wrong += [
+            f"{name} has dtype {arrays[name].dtype}, which is no number's"
+            for name in parameters
+            if name in arrays and arrays[name].dtype.kind not in "fiub"
+        ]
         if wrong:
             raise ValueError(f"load_state_dict: {'; '.join(wrong)}")
         for name, parameter in parameters.items():

@@ -51,8 +51,7 @@ def _needed(optimizer: Optimizer, group: Mapping[str, Any]) -> list[str]:
 
 def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
     """See `Optimizer.load_state_dict`."""
-    wrong = [f"{name!r} is missing" for name in ("state", "param_groups") if name not in given]
-    wrong = wrong or _differences(optimizer, given)
+    wrong = _malformed(given) or _differences(optimizer, given)
     if wrong:
         raise ValueError(f"{type(optimizer).__name__}: load_state_dict: {'; '.join(wrong)}")
     owners, state = _owners(optimizer, given), {}
@@ -62,6 +61,21 @@ def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
     optimizer.state = state
     for group, other in zip(optimizer.param_groups, given["param_groups"], strict=True):
         group.update({name: plain(x) for name, x in other.items() if name != "params"})
+
+
+def _malformed(given: Mapping[str, Any]) -> list[str]:
+    """What is not built as a saved state is, in words."""
+    wrong = [f"{name!r} is missing" for name in ("state", "param_groups") if name not in given]
+    if wrong:
+        return wrong
+    state, groups = given["state"], given["param_groups"]
+    entries = state.values() if isinstance(state, Mapping) else [None]
+    if not all(isinstance(x, Mapping) for x in entries):
+        wrong.append("'state' is no dict of dicts")
+    listed = isinstance(groups, (list, tuple))
+    if not (listed and all(isinstance(x, Mapping) for x in groups)):
+        wrong.append("'param_groups' is no list of dicts")
+    return wrong
 
 
 def _own(name: str, value: Any, parameter: Tensor) -> Any:
@@ -107,4 +121,6 @@ def _wrong_entries(
             wrong.append(f"there is no {name!r}")
         elif shape != shapes[name]:
             wrong.append(f"{name} has shape {shape}, not {shapes[name]}")
+        elif name == "step" and not value >= 0:
+            wrong.append(f"step is {value}; it must be at least 0")
     return wrong

@@ -16,7 +16,7 @@ import numpy as np
 from ..op import Array
 from ..ops import positive, reshape, stack, transpose
 from ..ops.parts import _getitem as getitem
-from ..ops.parts import concatenate
+from ..ops.parts import concatenate, unslice
 from .program import Equation, Program, Var
 
 VIEWS = (getitem, reshape, transpose)
@@ -100,8 +100,19 @@ def _closes(inputs: Sequence[Var], following: dict[Var, Var]) -> bool:
     return False
 
 
+def covers(equation: Equation) -> bool:
+    """Whether it puts an array together from parts that fill it, each place once."""
+    op, inputs, settings, output, _ = equation
+    if op is not unslice or any(not isinstance(x, Var) for x in inputs):
+        return False
+    filled = np.zeros(output.shape, np.int8)
+    for index in settings["indices"]:
+        filled[index] += 1
+    return bool((filled == 1).all())
+
+
 def laid_out(program: Program) -> dict[Var, Array]:
-    """An array for each value that is computed; those of a chain are rows of one array."""
+    """An array for each value that is part of another; those of a chain are rows of one array."""
     arrays: dict[Var, Array] = {}
     places: dict[Var, tuple[Array, int]] = {}
     for chain in chains(program):
@@ -116,4 +127,18 @@ def laid_out(program: Program) -> dict[Var, Array]:
             rows = [(places[x][0] is whole, places[x][1]) for x in equation.inputs]
             if rows == [(True, start + k) for k in range(len(rows))]:
                 arrays[output] = whole[start : start + len(rows)].reshape(output.shape)
+    _put_parts(program, arrays)
     return arrays
+
+
+def _put_parts(program: Program, arrays: dict[Var, Array]) -> None:
+    """Parts that fill an array are computed in their places there, if they have no other."""
+    elsewhere = set(program.known())
+    elsewhere |= {e.output for e in program.equations if e.op in VIEWS}
+    for equation in reversed(program.equations):
+        if covers(equation):
+            output = equation.output
+            whole = arrays.setdefault(output, np.empty(output.shape, output.dtype))
+            for x, index in zip(equation.inputs, equation.settings["indices"], strict=True):
+                if x not in elsewhere and x not in arrays and x.dtype == output.dtype:
+                    arrays[x] = whole[index]

@@ -5,6 +5,7 @@ What they find, they find from the equations alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from ..ops.parts import concatenate, unslice
 from .program import Equation, Program, Var
 
 Pass = Callable[[Program], Program]
-FEWEST = 3  # equations that are worth to be made one
+FEWEST = 12  # equations that are worth to be made one: more than a step of a usual cell has
 
 
 def dead(program: Program) -> Program:
@@ -129,6 +130,65 @@ def _simpler(equation: Equation) -> Equation:
     return equation
 
 
+def widened(program: Program) -> Program:
+    """A function of several parts of an array, as the gates of a cell, is taken of all of it.
+
+    Entry by entry, also of equal parts of several arrays, where the parts are half of the array or
+    more: a few wide operations instead of many.
+    """
+    makers = {equation.output: equation for equation in program.equations}
+    groups: dict[Any, list[Equation]] = {}
+    for equation in program.equations:
+        sources = _sources(equation, makers)
+        if sources is not None:
+            groups.setdefault((equation.op, sources), []).append(equation)
+    wide: dict[Var, tuple[Any, ...]] = {}
+    for (op, sources), members in groups.items():
+        whole = next(x for x in sources if isinstance(x, Var))
+        if len(members) > 1 and 2 * sum(_size(m.output) for m in members) >= _size(whole):
+            wide |= dict.fromkeys((m.output for m in members), (op, sources))
+    return replace(program, equations=tuple(_wide(program.equations, wide, makers)))
+
+
+def _sources(equation: Equation, makers: dict[Var, Equation]) -> tuple[Any, ...] | None:
+    """The arrays of which the inputs are the same part; numbers as they are."""
+    op, inputs, settings, output, _ = equation
+    parts = [makers.get(x) for x in inputs if isinstance(x, Var)]
+    if settings or not op.elementwise or not parts:
+        return None
+    if any(p is None or p.op is not getitem or p.output.shape != output.shape for p in parts):
+        return None
+    first = parts[0]
+    same = all(p and first and p.settings == first.settings for p in parts)
+    shapes = {p.inputs[0].shape for p in parts if p}
+    if not same or len(shapes) > 1 or len(*shapes) != len(output.shape):
+        return None
+    return tuple(makers[x].inputs[0] if isinstance(x, Var) else x for x in inputs)
+
+
+def _size(var: Var) -> int:
+    return math.prod(var.shape)
+
+
+def _wide(
+    equations: Iterable[Equation], wide: dict[Var, Any], makers: dict[Var, Equation]
+) -> Iterable[Equation]:
+    """Each group's function of the whole arrays, and its results as parts of that."""
+    wholes: dict[Any, Var] = {}
+    for equation in equations:
+        key = wide.get(equation.output)
+        if key is None:
+            yield equation
+            continue
+        _, sources = key
+        if key not in wholes:
+            shape = next(x.shape for x in sources if isinstance(x, Var))
+            wholes[key] = Var(shape, equation.output.dtype)
+            yield equation._replace(inputs=sources, output=wholes[key])
+        index = next(makers[x].settings for x in equation.inputs if isinstance(x, Var))
+        yield equation._replace(op=getitem, inputs=(wholes[key],), settings=index)
+
+
 def batched(program: Program) -> Program:
     """Equal operations on values that are all there already are one on their stack.
 
@@ -143,24 +203,37 @@ def batched(program: Program) -> Program:
             groups.setdefault(signature, []).append(k)
     together: dict[int, list[int]] = {}
     for members in groups.values():
-        while len(members) >= FEWEST:
-            first = members[0]
-            ready = [k for k in members if _ready(program.equations[k], place, first)]
-            if len(ready) >= FEWEST:
-                order = [(_earliest(program.equations[k], place), k) for k in ready]
-                together[first] = [k for _, k in sorted(order)]
-            members = [k for k in members[1:] if k not in set(ready)]
+        ready = [max(_places(program.equations[k], place), default=-1) for k in members]
+        for first, several in _at_once(members, ready):
+            order = [(min(_places(program.equations[k], place)), k) for k in several]
+            together[first] = [k for _, k in sorted(order)]
     return replace(program, equations=tuple(_merged(program.equations, together)))
 
 
-def _ready(equation: Equation, place: dict[Var, int], now: int) -> bool:
-    return all(place[x] < now for x in equation.inputs if isinstance(x, Var))
+def _places(equation: Equation, place: dict[Var, int]) -> list[int]:
+    """Where the operands are computed."""
+    return [place[x] for x in equation.inputs if isinstance(x, Var)]
 
 
-def _earliest(equation: Equation, place: dict[Var, int]) -> int:
-    """Where the first operand that differs between equals was computed: their order in a stack."""
-    varying = [x for x in equation.inputs if isinstance(x, Var) and place[x] >= 0]
-    return place[varying[0]] if varying else 0
+def _at_once(members: list[int], ready: list[int]) -> Iterable[tuple[int, list[int]]]:
+    """The groups that can be computed at the place of their first member.
+
+    members: where equal equations stand, rising; ready: where the last operand of each is.
+    """
+    waiting = sorted(zip(ready, members, strict=True), reverse=True)
+    open_now: set[int] = set()
+    done: set[int] = set()
+    for member in members:
+        while waiting and waiting[-1][0] < member:
+            open_now.add(waiting.pop()[1])
+        if member in done:
+            continue
+        if len(open_now) >= FEWEST:
+            yield member, sorted(open_now)
+            done |= open_now
+            open_now.clear()
+        else:
+            open_now.discard(member)
 
 
 def _signature(equation: Equation) -> Any:
@@ -267,7 +340,8 @@ def _joined(equation: Equation, makers: dict[Var, Equation]) -> tuple[Equation, 
 
 
 PASSES: tuple[Pass, ...] = (
-    dead, common, opened, folded, common, batched, folded, batched, folded, common, aligned, dead,
+    dead, common, opened, folded, common, widened, widened, widened, batched, folded, batched,
+    folded, common, aligned, dead,
 )  # fmt: skip
 
 

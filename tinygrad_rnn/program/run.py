@@ -10,7 +10,7 @@ import numpy as np
 
 from ..op import Array, Op
 from ..ops import matmul, maximum, minimum, sigmoid, sum
-from .layout import VIEWS, copied, laid_out
+from .layout import VIEWS, copied, covers, laid_out
 from .program import Equation, Program, Var
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -85,8 +85,21 @@ def _calls(program: Program, arrays: dict[Var, Array]) -> list[Call]:
             continue
         if output not in arrays:
             arrays[output] = np.empty(output.shape, output.dtype)
-        calls += _into(op, given, settings, arrays[output])
+        if covers(equation):
+            calls += _filled(given, settings["indices"], arrays[output])
+        else:
+            calls += _into(op, given, settings, arrays[output])
     return calls
+
+
+def _filled(given: list[Array], indices: Sequence[Any], out: Array) -> list[Call]:
+    """Copies of the parts that were not computed in their places."""
+    places = [out[index] for index in indices]
+    return [
+        (np.copyto, (place, x))
+        for place, x in zip(places, given, strict=True)
+        if not (np.shares_memory(place, x) and place.strides == x.strides)
+    ]
 
 
 def _is_there(equation: Equation, arrays: dict[Var, Array]) -> bool:
