@@ -16,7 +16,7 @@ from ..ops.parts import concatenate, unslice
 from .program import Equation, Program, Var
 
 Pass = Callable[[Program], Program]
-FEWEST = 12  # equations that are worth to be made one: more than a step of a usual cell has
+FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
 
 
 def dead(program: Program) -> Program:
@@ -196,9 +196,10 @@ def batched(program: Program) -> Program:
     """
     place = dict.fromkeys(program.known(), -1)
     place |= {equation.output: k for k, equation in enumerate(program.equations)}
+    makers = {equation.output: equation for equation in program.equations}
     groups: dict[Any, list[int]] = {}
     for k, equation in enumerate(program.equations):
-        signature = _signature(equation)
+        signature = _signature(equation, makers)
         if signature is not None:
             groups.setdefault(signature, []).append(k)
     together: dict[int, list[int]] = {}
@@ -236,8 +237,11 @@ def _at_once(members: list[int], ready: list[int]) -> Iterable[tuple[int, list[i
             open_now.discard(member)
 
 
-def _signature(equation: Equation) -> Any:
-    """What equations share that can be one; None for one that cannot."""
+def _signature(equation: Equation, makers: dict[Var, Equation]) -> Any:
+    """What equations share that can be one; None for one that cannot.
+
+    Operands that are computed may differ, if the same operations computed them; others are shared.
+    """
     op, inputs, settings, output, _ = equation
     if settings or not output.shape:
         return None
@@ -247,14 +251,14 @@ def _signature(equation: Equation) -> Any:
         return (op, a.shape, b) if two else None
     if not op.elementwise or not inputs:
         return None
-    varying = tuple("*" if _varies(x, output) else x for x in inputs)
-    if "*" not in varying or not all(isinstance(x, (str, int, float)) for x in varying):
-        return None
-    return op, output.shape, output.dtype, varying
+    pattern = tuple(
+        (makers[x].op, inputs.index(x)) if _varies(x, output, makers) else x for x in inputs
+    )
+    return (op, output.shape, output.dtype, pattern) if pattern != inputs else None
 
 
-def _varies(x: Any, output: Var) -> bool:
-    return isinstance(x, Var) and x.shape == output.shape
+def _varies(x: Any, output: Var, makers: dict[Var, Equation]) -> bool:
+    return isinstance(x, Var) and x in makers and x.shape == output.shape
 
 
 def _merged(equations: tuple[Equation, ...], together: dict[int, list[int]]) -> Iterable[Equation]:
@@ -274,7 +278,7 @@ def _as_one(members: list[Equation]) -> Iterable[Equation]:
         return
     inputs = []
     for column in zip(*(m.inputs for m in members), strict=True):
-        if _varies(column[0], first.output):
+        if len(set(column)) > 1:
             stacked = Var((T, *first.output.shape), column[0].dtype)
             yield Equation(stack, column, {"axis": 0}, stacked)
             inputs.append(stacked)
