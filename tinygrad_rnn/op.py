@@ -73,7 +73,7 @@ class Op:
         self._plain_count = -1 if rest or self.settings else len(self.inputs)
         self._names = frozenset(self.settings)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self._usual = {name: self._defaults[name] for name in self._names & self._defaults.keys()}
+        self._usual = {n: self._defaults[n] for n in self.settings if n in self._defaults}
         for name in rules:
             if name not in self.inputs:
                 raise TypeError(f"{self.name}: rule for {name!r}, but the inputs are {self.inputs}")

@@ -49,7 +49,7 @@ class ManyToOne(Module):
         """The head's output.
 
         x: as the recurrent layer takes it, or ids (T, B), or (B, T) if batch_first, for an
-        embedding. lengths: (B,) int, of the sequences in a padded batch; second in the order, so
+        embedding. lengths: (B,) int, of the sequences in a padded batch: the second argument, so
         that `fit(model, (x, lengths, targets), ...)` hands them over. state: the initial state.
         Result: (B, O), or (O,) without a batch.
         """
@@ -98,7 +98,7 @@ class OneToMany(Module):
         """
         if x is None:
             x = self._no_input(state)
-        outputs = []
+        outputs: list[Any] = []
         for t in range(self.steps):
             with scope(f"t={t + 1}"):
                 state = self.cell(_through(self.feedback, outputs[-1]) if t else x, state)
