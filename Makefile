@@ -7,7 +7,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 # Settings of one machine's BLAS must not colour a measurement.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test check lint types mutants torch bench dist clean
+.PHONY: demo examples test check lint types mutants torch bench dist clean
 
 demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	@mkdir -p build/matplotlib
@@ -15,6 +15,13 @@ demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	$(BIN)/python examples/02_forecast_temperature.py
 	$(BIN)/python examples/03_char_rnn.py
 	@echo; echo "The pictures are in build/demo/:"; ls build/demo
+
+examples: .venv/examples.stamp  ## run examples 04 to 07, which train for longer
+	@mkdir -p build/matplotlib
+	$(BIN)/python examples/04_adding_problem.py
+	$(BIN)/python examples/05_names_by_language.py
+	$(BIN)/python examples/06_reverse_a_string.py
+	$(BIN)/python examples/07_char_lstm.py
 
 test: .venv/test.stamp  ## every test, doctest, and code block of README and docs
 	@mkdir -p build/matplotlib

@@ -44,6 +44,7 @@ FLOORS = {
     "check": 3,
     "checkpoint": 3,
     "views": 4,
+    "history": 4,
     "train": 4,
     "__init__": 5,
 }

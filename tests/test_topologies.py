@@ -32,7 +32,7 @@ def ids(*shape: int, seed: int = 1) -> np.ndarray:
 
 def layer(kind: str, *sizes: int, **settings: Any) -> Any:
     """A recurrent layer of this kind, seeded."""
-    return LAYERS[kind](*(sizes or (I, H)), **{"rng": 0, **settings})  # type: ignore[operator]
+    return LAYERS[kind](*(sizes or (I, H)), **{"rng": 0, **settings})
 
 
 def head(columns: int = H, outputs: int = O) -> nn.Linear:
@@ -60,7 +60,7 @@ def by_hand(rnn: Any, linear: nn.Linear) -> manual.Parameters:
     """The parameters of a plain network or cell and its head, for the referee's row layout."""
     W_ih, W_hh, b_ih, b_hh = (p.data for p in rnn.parameters())
     return manual.Parameters(
-        W_ih.T, W_hh.T, linear.weight.data.T, b_ih + b_hh, linear.bias.data  # type: ignore[union-attr]
+        W_ih.T, W_hh.T, linear.weight.data.T, b_ih + b_hh, linear.bias.data
     )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def test_many_to_one_has_the_gradients_of_the_hand() -> None:
     model = nn.ManyToOne(nn.RNN(I, H, rng=0), head())
     x, target = drawn(T, B, I), drawn(B, O, seed=4)
     result = manual.many_to_one(
-        by_hand(model.recurrent, model.head), x, target, np.zeros((B, H)),  # type: ignore[arg-type]
+        by_hand(model.recurrent, model.head), x, target, np.zeros((B, H)),
         loss=manual.squared_error, layout="row", scale=0.5,
     )  # fmt: skip
     loss = 0.5 * ((model(x) - target) ** 2).sum()
@@ -234,7 +234,7 @@ def test_a_module_that_feeds_back_learns_too() -> None:
     model = nn.OneToMany(nn.GRUCell(I, H, rng=0), head(outputs=V), T, feedback=Written(V, I, rng=1))
     weighted(model(drawn(B, I))).backward()
     assert "feedback.weight" in model.state_dict()
-    assert model.feedback.weight.grad.data.any()  # type: ignore[union-attr]
+    assert model.feedback.weight.grad.data.any()
 
 
 def test_the_steps_of_one_to_many_have_frames_of_their_own() -> None:
@@ -290,7 +290,7 @@ def test_many_to_many_has_the_gradients_of_the_hand() -> None:
     model = nn.ManyToMany(nn.RNN(I, H, rng=0), head(outputs=V))
     x, targets = drawn(T, B, I), ids(T, B)
     result = manual.many_to_many(
-        by_hand(model.recurrent, model.head), x, targets, np.zeros((B, H)),  # type: ignore[arg-type]
+        by_hand(model.recurrent, model.head), x, targets, np.zeros((B, H)),
         loss=manual.softmax_cross_entropy, layout="row", scale=1 / (T * B),
     )  # fmt: skip
     loss = tg.cross_entropy(model(x)[0], targets)
@@ -331,8 +331,8 @@ def test_the_decoder_starts_in_the_encoders_last_state(kind: str, batch_first: b
     model = translator(kind, batch_first)
     x, shown = (steps_first(a, batch_first) for a in (ids(T, B), ids(4, B, seed=2)))
     y = model(x, shown)
-    _, state = model.encoder(model.embedding(x))  # type: ignore[misc]
-    output, _ = model.decoder(model.target_embedding(shown), state)  # type: ignore[misc]
+    _, state = model.encoder(model.embedding(x))
+    output, _ = model.decoder(model.target_embedding(shown), state)
     assert y.shape == ((B, 4, V) if batch_first else (4, B, V))
     np.testing.assert_array_equal(y.data, model.head(output).data)
 
@@ -396,6 +396,25 @@ def test_padded_sources_are_read_to_their_own_end(kind: str, batch_first: bool) 
     for b, n in enumerate(lengths):
         assert_near(y[:, b], model(x[:n, b], shown[:, b]).data, 1e-13)
         np.testing.assert_array_equal(written[:, b], model.generate(x[:n, b], 4, b))
+
+
+@pytest.mark.parametrize("shown_too", [False, True], ids=["many to one", "encoder-decoder"])
+def test_lengths_are_handed_over_by_fit(shown_too: bool) -> None:
+    """In the order of the arguments; with them the last letter of padded words can be learnt."""
+    rng = np.random.default_rng(0)
+    x, lengths = ids(64, 4), rng.integers(1, 5, size=64)
+    last = x[np.arange(64), lengths - 1]
+    words, settings = nn.Embedding(V, 8, rng=rng), {"batch_first": True, "rng": rng}
+    model: nn.Module = nn.ManyToOne(nn.GRU(8, 16, **settings), head(16, V), embedding=words)
+    data: tuple[np.ndarray, ...] = (x, lengths, last)
+    if shown_too:
+        layers = [nn.GRU(8, 16, **settings) for _ in range(2)]
+        both = {"embedding": words, "target_embedding": words}
+        model = nn.EncoderDecoder(*layers, head(16, V), **both)
+        data = (x, np.zeros((64, 1), int), lengths, last[:, None])
+    optimizer = tg.optim.Adam(model.parameters(), lr=0.02)
+    history = tg.fit(model, data, tg.cross_entropy, optimizer, epochs=15, batch_size=16, rng=rng)
+    assert history.loss[-1] < 0.1
 
 
 def test_one_start_is_for_the_whole_batch() -> None:

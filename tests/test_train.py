@@ -185,6 +185,39 @@ def test_memory_does_not_grow_with_the_number_of_windows() -> None:
     assert peaks[1] < 1.5 * peaks[0]
 
 
+# Compiled
+
+
+def test_a_compiled_training_is_the_same() -> None:
+    """Of batches, and of windows of several kinds; validation is not compiled."""
+    losses = []
+    for compile in (False, True):
+        _, history = run(Net(p=0.0), compile=compile, validation=(X, Y), clip_norm=1.0)
+        losses.append([*history.loss, *history.validation])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("windows", [(10, 10), (5, 15), (7, 9)])
+def test_compiled_windows_are_the_same(windows: tuple[int, int]) -> None:
+    """The carried state is an input and an output of each."""
+    losses = []
+    for compile in (False, True):
+        model = Sequence()
+        model.seen = deque(maxlen=1)
+        optimizer = tg.optim.Adam(model.parameters(), lr=0.02)
+        history = fit(
+            model, series(), tg.mse_loss, optimizer, epochs=3, tbptt=windows, compile=compile
+        )
+        losses.append(history.loss)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
+
+
+def test_dropout_in_a_compiled_training_is_refused() -> None:
+    """Its numbers are others at each step."""
+    with pytest.raises(RuntimeError, match="fresh random numbers"):
+        run(Net(p=0.5), compile=True)
+
+
 # Checkpoints
 
 

@@ -10,72 +10,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import checkpoint as files
 from .data import batches, bptt_windows
+from .history import History, extra
 from .nn import Module, utils
 from .op import Array
 from .ops import concatenate
 from .optim import Optimizer
+from .program import compile as compile_step
 from .tape import no_grad
 from .tensor import Tensor
 
 Data = Sequence[npt.ArrayLike]
 Loss = Callable[[Any, Any], Tensor]
-
-
-@dataclass
-class History:
-    """What happened in each epoch.
-
-    loss, validation: means over the examples (validation is empty where there was none).
-    lr: learning rate of the first group. seconds: of each epoch. best: the epoch, from 0, with the
-    lowest validation loss, or training loss without validation. stopped: "epochs" where all were
-    run, "patience" where the loss had stopped falling, "interrupted" after Ctrl-C.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    stopped: Literal["epochs", "patience", "interrupted"] = "epochs"
-
-    @property
-    def watched(self) -> list[float]:
-        """The losses that decide: validation's, or else training's."""
-        return self.validation or self.loss
-
-    @property
-    def best(self) -> int:
-        """The epoch with the lowest loss of those that decide."""
-        return int(np.argmin(self.watched))
-
-    def arrays(self) -> dict[str, Array]:
-        """The columns as arrays, one entry for each epoch."""
-        columns = {"loss": self.loss, "validation": self.validation, "lr": self.lr}
-        return {name: np.array(column) for name, column in columns.items()}
-
-    def plot(self, path: str | Path) -> None:
-        """Draws the losses by epoch into a file (PNG, SVG or PDF by its ending).
-
-        Raises: ModuleNotFoundError without matplotlib: the extra `examples` has it.
-        """
-        figure = _extra("matplotlib.figure", "History.plot").Figure(
-            figsize=(8, 4.5), layout="constrained"
-        )
-        axes = figure.subplots()
-        epochs = range(1, len(self.loss) + 1)
-        axes.plot(epochs, self.loss, label="training")
-        if self.validation:
-            axes.plot(epochs, self.validation, "--", label="validation")
-        axes.set(xlabel="epoch", ylabel="loss")
-        axes.legend()
-        figure.savefig(path)
 
 
 @dataclass(frozen=True)
@@ -87,6 +41,17 @@ class _Run:
     optimizer: Optimizer
     clip_norm: float | None
     clip_value: float | None
+    compile: bool
+    steps: dict[Any, Any] = field(default_factory=dict)  # compiled, by what is the same in them
+
+    def taken(self, kind: Any, f: Callable[..., Any], *inputs: Any) -> Any:
+        """What f gives for the inputs; where it is compiled, the gradients are there too."""
+        if not (self.compile and self.model.training):
+            return f(*inputs)
+        if kind not in self.steps:
+            self.steps[kind] = compile_step(f)
+        self.optimizer.zero_grad()
+        return self.steps[kind](*inputs)
 
     def step(self, loss: Tensor) -> float:
         """Backward, clipping and the update; the loss as a number."""
@@ -96,8 +61,9 @@ class _Run:
                 f"fit: the loss is {value}; the parameters are as they were before this step: "
                 "lower lr, clip the gradients, or look for the cause with tg.anomaly_mode()"
             )
-        self.optimizer.zero_grad()
-        loss.backward()
+        if not self.compile:
+            self.optimizer.zero_grad()
+            loss.backward()
         parameters = list(self.model.parameters())
         if self.clip_norm is not None:
             utils.clip_grad_norm_(parameters, self.clip_norm)
@@ -126,6 +92,7 @@ def fit(
     resume: bool = False,
     rng: np.random.Generator | int | None = None,
     progress: bool | None = None,
+    compile: bool = False,
 ) -> History:
     """Trains a model, in place.
 
@@ -160,7 +127,7 @@ def fit(
             "0, 1 and 1"
         )
     rng = np.random.default_rng(rng)
-    run = _Run(model, loss, optimizer, clip_norm, clip_value)
+    run = _Run(model, loss, optimizer, clip_norm, clip_value, compile)
     record = _Record(checkpoint, model, optimizer, schedule, rng)
     history = record.read() if resume else History()
     if not history.loss:
@@ -253,7 +220,13 @@ class _Batches:
     ) -> Iterator[tuple[Tensor, float]]:
         """The loss of each batch and its share of the examples; in a new order if there is rng."""
         for *inputs, targets in batches(*arrays, batch_size=self.size, rng=rng):
-            yield run.loss(run.model(*inputs), targets), len(targets) / len(arrays[0])
+            loss = run.taken("batch", partial(_batch_loss, run), *inputs, targets)
+            yield loss, len(targets) / len(arrays[0])
+
+
+def _batch_loss(run: _Run, *arrays: Any) -> Tensor:
+    *inputs, targets = arrays
+    return run.loss(run.model(*inputs), targets)
 
 
 @dataclass(frozen=True)
@@ -273,15 +246,24 @@ class _Windows:
         *inputs, targets = arrays
         T, state = len(targets), None
         for start, carry, fresh, end in bptt_windows(T, *self.steps):
-            pieces, now = [], state
-            for first, last in ((start, carry), (carry, end)):
-                if first < last:
-                    prediction, now = run.model(*(x[first:last] for x in inputs), now)
-                    pieces.append(prediction)
-                if last == carry:
-                    state = utils.detach(now)
-            prediction = pieces[0] if len(pieces) == 1 else concatenate(pieces)
-            yield run.loss(prediction[fresh - start :], targets[fresh:end]), (end - fresh) / T
+            within = carry - start, fresh - start
+            given = [*(x[start:end] for x in inputs), targets[fresh:end]]
+            loss, kept = run.taken(within, partial(_window_loss, run, *within), *given, state)
+            state = utils.detach(kept)
+            yield loss, (end - fresh) / T
+
+
+def _window_loss(run: _Run, carry: int, fresh: int, *given: Any) -> tuple[Tensor, Any]:
+    """The loss of a window's steps from `fresh` on, and the state at `carry`."""
+    *inputs, targets, state = given
+    pieces, kept = [], state
+    for part in (slice(carry), slice(carry, None)):
+        if len(inputs[0][part]):
+            prediction, state = run.model(*(x[part] for x in inputs), state)
+            pieces.append(prediction)
+        kept = state if part.start is None else kept
+    prediction = pieces[0] if len(pieces) == 1 else concatenate(pieces)
+    return run.loss(prediction[fresh:], targets), kept
 
 
 @dataclass
@@ -360,20 +342,10 @@ def _bar(total: int, progress: bool | None) -> Iterator[Callable[[float], None]]
     if not progress:
         yield lambda loss: None
         return
-    with _extra("tqdm", "fit").tqdm(total=total) as bar:
+    with extra("tqdm", "fit").tqdm(total=total) as bar:
 
         def advance(loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
             bar.update()
 
         yield advance
-
-
-def _extra(module: str, wanted_by: str) -> Any:
-    """An optional module. Raises: ModuleNotFoundError that names the extra."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f'{wanted_by}: needs {module.partition(".")[0]}: pip install "tinygrad_rnn[examples]"'
-        ) from error

@@ -193,6 +193,7 @@ class EncoderDecoder(Module):
         x: the encoder's inputs (T, B, I) or ids (T, B). shown: the decoder's inputs (S, B, ...):
         a start and then the targets without the last one, so that the output of each step is for
         the target of that step. lengths: (B,) int, of the encoder's sequences in a padded batch.
+        The order is that of `fit(model, (x, shown, lengths, targets), ...)`.
         Result: (S, B, O). With batch_first B is the first axis of all; a single sequence has none.
         """
         state = self._encoded(x, lengths)
