@@ -41,10 +41,11 @@ mutants: .venv/test.stamp  ## change every derivative rule in turn; a test must 
 
 torch: .venv/test.stamp  ## compare everything with PyTorch; needs a large download
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pytest -q tests/test_torch.py
+	$(BIN)/python -m pytest -q tests/test_torch*.py
 
-bench: .venv/examples.stamp  ## time a training step beside the same step written by hand
+bench: .venv/examples.stamp  ## time training steps: tape, compiled, by hand, PyTorch where it is
 	$(BENCH) $(BIN)/python benchmarks/char_rnn.py
+	$(BENCH) $(BIN)/python benchmarks/compiled.py
 
 dist: .venv/dev.stamp  ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build

@@ -7,6 +7,7 @@ import hashlib
 import re
 from dataclasses import FrozenInstanceError
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_bptt_windows_count_each_step_once(T: int, k1: int, more: int) -> None:
     fresh = [t for w in windows for t in range(w.fresh, w.end)]
     assert fresh == list(range(T))
     assert windows[0].start == 0
-    for window, following in zip(windows, windows[1:], strict=False):
+    for window, following in pairwise(windows):
         assert window.start <= window.carry <= window.end
         assert following.start == window.carry
         assert following.end - following.start <= k2

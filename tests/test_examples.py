@@ -17,7 +17,17 @@ import tinygrad_rnn as tg
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
 TWO_STEPS, FORECAST, CHAR_RNN = "01_bptt_two_steps", "02_forecast_temperature", "03_char_rnn"
-SHORT = {TWO_STEPS: {}, FORECAST: {"epochs": 1}, CHAR_RNN: {"steps": 200}}
+ADDING, NAMES = "04_adding_problem", "05_names_by_language"
+REVERSE, CHAR_LSTM = "06_reverse_a_string", "07_char_lstm"
+SHORT = {
+    TWO_STEPS: {},
+    FORECAST: {"epochs": 1},
+    CHAR_RNN: {"steps": 200},
+    ADDING: {"steps": 30},
+    NAMES: {"epochs": 1},
+    REVERSE: {"steps": 10},
+    CHAR_LSTM: {"epochs": 1, "characters": 10_000},
+}
 
 
 def example(name: str) -> ModuleType:
@@ -47,6 +57,31 @@ def forecast(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def char_rnn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What example 03 returns after a fifth of its training."""
     return example(CHAR_RNN).main(tmp_path_factory.mktemp("03") / "new" / "folder", steps=800)
+
+
+@pytest.fixture(scope="module")
+def adding(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 04 returns after three quarters of its training."""
+    return example(ADDING).main(tmp_path_factory.mktemp("04") / "new" / "folder", steps=450)
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 05 returns after a third of its training."""
+    return example(NAMES).main(tmp_path_factory.mktemp("05") / "new" / "folder", epochs=5)
+
+
+@pytest.fixture(scope="module")
+def reverse(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 06 returns after three eighths of its training."""
+    return example(REVERSE).main(tmp_path_factory.mktemp("06") / "new" / "folder", steps=300)
+
+
+@pytest.fixture(scope="module")
+def char_lstm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What example 07 returns after two readings of a fifth of the text."""
+    folder = tmp_path_factory.mktemp("07") / "new" / "folder"
+    return example(CHAR_LSTM).main(folder, epochs=2, characters=40_000)
 
 
 # All examples
@@ -210,6 +245,115 @@ def test_the_loss_curve_is_drawn(char_rnn: dict[str, Any]) -> None:
     """The picture is a PNG of some size with more than one colour."""
     assert char_rnn["picture"].parts[-3:] == ("new", "folder", "03_loss.png")
     assert_is_png(char_rnn["picture"])
+
+
+# 04: two numbers to keep in mind
+
+
+def test_the_lstm_adds_and_the_rnn_does_not(adding: dict[str, Any]) -> None:
+    """On unseen sequences the LSTM errs by a tenth of the baseline or less, the RNN by as much."""
+    baseline = adding["errors"]["answering 1"]
+    assert baseline == pytest.approx(1 / 6, abs=0.02)
+    assert adding["errors"]["LSTM"] < 0.1 * baseline
+    assert 0.8 < adding["errors"]["RNN"] / baseline < 1.25
+    assert {len(losses) for losses in adding["losses"].values()} == {431}
+
+
+def test_two_steps_are_marked_and_their_numbers_are_the_sum() -> None:
+    """One in either half; numbers are from 0 to 1."""
+    module = example(ADDING)
+    x, sums = module.sequences(100, np.random.default_rng(1))
+    assert x.shape == (50, 100, 2)
+    assert x.dtype == sums.dtype == np.float32
+    for half in (x[:25, :, 1], x[25:, :, 1]):
+        np.testing.assert_array_equal(np.sort(half, axis=0)[-2:], [np.zeros(100), np.ones(100)])
+    np.testing.assert_allclose(sums, np.einsum("tb,tb->b", *x.transpose(2, 0, 1))[:, None])
+    assert 0 <= x.min() <= x.max() <= 1
+
+
+# 05: whose name is it?
+
+
+def test_most_unseen_names_are_placed_right(names: dict[str, Any]) -> None:
+    """More than half of 480 where guessing gives an eighth; each language more often than not."""
+    confusion = names["confusion"]
+    assert confusion.sum() == 480
+    assert names["accuracy"] == pytest.approx(np.trace(confusion) / 480)
+    assert names["accuracy"] > 0.5
+    assert (confusion.argmax(axis=1) == np.arange(8)).all()
+
+
+def test_known_names_are_not_among_those_that_are_learnt(names: dict[str, Any]) -> None:
+    """Puccini is taken for Italian, Lewandowski for Polish, though neither is in the data."""
+    known = example(NAMES).KNOWN.split()
+    assert not {name for part in tg.data.names().values() for name in part} & set(known)
+    answers = dict(zip(known, names["answers"], strict=True))
+    assert answers["Puccini"] == "Italian"
+    assert answers["Lewandowski"] == "Polish"
+
+
+def test_padding_does_not_change_what_is_said_of_a_name() -> None:
+    """The scores of a name in a batch are those of the name alone."""
+    module, vocabulary = example(NAMES), tg.data.CharVocabulary(" abcdefghijklmnopqrstuvwxyz")
+    model = module.network(len(vocabulary), 8, np.random.default_rng(0)).eval()
+    several = ["Li", "Puccini", "Wordsworth"]
+    together = model(*module.padded(several, vocabulary)).data
+    for name, scores in zip(several, together, strict=True):
+        alone = model(*module.padded([name], vocabulary)).data[0]
+        np.testing.assert_allclose(scores, alone, rtol=0, atol=1e-6)
+
+
+# 06: letters backwards
+
+
+def test_most_strings_are_written_backwards(reverse: dict[str, Any]) -> None:
+    """Free running, more than two thirds are right as a whole; at first none is."""
+    steps, losses, right = reverse["curve"].T
+    np.testing.assert_array_equal(steps, np.arange(30, 301, 30))
+    assert losses[0] > 2 > 0.2 > losses[-1]
+    assert right[0] < 0.05 < 2 / 3 < right[-1] <= 1
+    assert sum(given[::-1] == found for given, found in reverse["pairs"]) >= 3
+
+
+def test_targets_are_the_letters_backwards() -> None:
+    """Of 5 to 8 letters each, with dots behind both."""
+    module = example(REVERSE)
+    x, lengths, y = module.strings(200, np.random.default_rng(1))
+    assert set(lengths) == {5, 6, 7, 8}
+    for b, n in enumerate(lengths):
+        given, wanted = (module.LETTERS.decode(ids[:, b]) for ids in (x, y))
+        assert len(given.rstrip(".")) == n
+        assert wanted == given.rstrip(".")[::-1].ljust(9, ".")
+
+
+# 07: a better writer
+
+
+def test_the_lstm_foretells_unseen_text_better_than_the_rnn(char_lstm: dict[str, Any]) -> None:
+    """Both are far below the unigram entropy, and fall from epoch to epoch."""
+    rnn, lstm = (char_lstm["histories"][name].validation for name in ("RNN", "LSTM"))
+    text = tg.data.genesis()[:40_000]
+    p = np.array([text.count(character) for character in sorted(set(text))]) / len(text)
+    assert char_lstm["entropy"] == pytest.approx(-np.sum(p * np.log(p)))
+    assert 1 < lstm[1] < rnn[1] < 0.7 * char_lstm["entropy"]
+    assert lstm[1] < lstm[0]
+    assert rnn[1] < rnn[0]
+
+
+def test_pieces_of_the_text_lie_side_by_side() -> None:
+    """Each column goes on where the one before it ended; each target is the character after."""
+    inputs, targets = example(CHAR_LSTM).strands(np.arange(1000))
+    np.testing.assert_array_equal(inputs.T.ravel(), np.arange(31 * 32))
+    np.testing.assert_array_equal(targets, inputs + 1)
+
+
+@pytest.mark.parametrize("name", ["adding", "names", "reverse", "char_lstm"])
+def test_what_was_learnt_is_drawn(name: str, request: pytest.FixtureRequest) -> None:
+    """The picture is a PNG of some size with more than one colour, named as its example."""
+    picture = request.getfixturevalue(name)["picture"]
+    assert picture.parts[-3:-1] == ("new", "folder")
+    assert picture.stem in SHORT
+    assert_is_png(picture)
 
 
 # What several tests compare with

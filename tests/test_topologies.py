@@ -201,6 +201,13 @@ def test_one_to_many_starts_from_a_state_alone(kind: str) -> None:
         model()
 
 
+def test_one_to_many_stays_in_single_precision() -> None:
+    """The zeros that stand for no input have the state's dtype."""
+    cell = nn.GRUCell(I, H, dtype=np.float32, rng=0)
+    model = nn.OneToMany(cell, nn.Linear(H, O, dtype=np.float32, rng=5), T)
+    assert model(state=np.ones((B, H), np.float32)).dtype == np.float32
+
+
 @every_kind
 def test_gradients_go_through_what_is_fed_back(kind: str) -> None:
     """They are those of central differences, with an output that is fed back through a tanh."""

@@ -27,7 +27,8 @@ Rule = Callable[..., Any]
 class Op:
     """An operation: `forward(*inputs, **settings)` and, by input name, its `rules`.
 
-    name: the forward function's, without underscores around it. inputs: names of the positional arguments, which carry arrays.
+    name: the forward function's, without underscores around it.
+    inputs: names of the positional arguments, which carry arrays.
     settings: names of the keyword arguments, which are small and hashable.
     edges: for each input its derivative rule, None where it has none.
     differentiable: whether any input has one.

@@ -38,10 +38,6 @@ class Mode:
         self.scope = scope
         self.watch = watch
 
-    def relabel(self, label: str) -> None:
-        """From here on what is recorded has another label in place of the innermost."""
-        self.scope = (*self.scope[:-1], label)
-
 
 mode: ContextVar[Mode] = ContextVar("mode", default=Mode(True, ()))  # per thread and task
 

@@ -217,7 +217,8 @@ class GRUCell(Cell):
     """One step of a gated recurrent unit; see `gru_step` for its equations.
 
     input_size, hidden_size: I, H. bias: whether there are b_ih and b_hh. reset_after: whether the
-    reset gate acts after the product, as in PyTorch and cuDNN, or before it, as in the published paper.
+    reset gate acts after the product, as in PyTorch and cuDNN, or before it, as in the published
+    paper.
     dtype: of the parameters. rng: a NumPy generator or a seed.
     Parameters: weight_ih (3H, I), weight_hh (3H, H), bias_ih, bias_hh (3H,), from
     U(-1/√H, 1/√H), their rows in the order of the gates r, z, n.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -133,8 +134,9 @@ class Recurrent(Module):
             b_ih, b = b_ih + b, None  # type: ignore[assignment]
         z, step, states = unbind(affine(x, W_ih, b_ih)), self._step, []
         with scope("steps") as now:
+            path, labels = now.scope[:-1], _labels(len(z))
             for t in order:
-                now.relabel(f"t={t + 1}")
+                now.scope = (*path, labels[t])
                 new = step(z[t], state, W, b)
                 state = new if mask is None else _kept(mask[t], new, state)
                 states.append(state)
@@ -146,7 +148,7 @@ class Recurrent(Module):
         """The same with every step recorded whole, as a loop over the cell would."""
         states = []
         for t in order:
-            with scope(f"t={t + 1}"):
+            with scope(_labels(len(x))[t]):
                 z = affine(x[t], weights.W_ih.T, weights.b_ih)
                 new = self._step(z, state, weights.W_hh.T, weights.b_hh)
                 state = new if mask is None else _kept(mask[t], new, state)
@@ -196,6 +198,12 @@ class Recurrent(Module):
                 f"T = {len(x)}"
             )
         return less(np.arange(len(x))[:, None, None], lengths[None, :, None])
+
+
+@lru_cache(maxsize=8)
+def _labels(T: int) -> tuple[str, ...]:
+    """The labels of T time steps, counted from 1."""
+    return tuple(f"t={t + 1}" for t in range(T))
 
 
 def _kept(inside: Any, new: State, old: State) -> State:
