@@ -1,8 +1,8 @@
 """One training step of a character RNN, the tape against the same step written by hand.
 
 Both compute loss and all gradients of example 03's model (T=25, V=65, H=100, B=1, float32) in one
-process, in turn; what is printed are medians and their ratio. The hand-written step follows
-Karpathy's min-char-rnn: a product and an outer product per time step.
+process, in turn; what is printed are medians, and the median of the ratios of all rounds. The
+hand-written step follows Karpathy's min-char-rnn: a product and an outer product per time step.
 
 Run: python benchmarks/char_rnn.py
 """
@@ -104,18 +104,20 @@ def agree(steps: dict[str, Step], tolerance: float = 1e-4) -> None:
 
 
 def interleaved_medians(
-    steps: dict[str, Step], rounds: int = 40, calls: int = 20
-) -> dict[str, float]:
-    """Median seconds of a call, competitors in turn so that all meet the same machine."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
+    steps: dict[str, Step], rounds: int = 60, calls: int = 20
+) -> dict[str, list[float]]:
+    """Median seconds of a call in each round; in a round all competitors meet the same machine."""
+    medians: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
             step()
+            times = []
             for _ in range(calls):
                 start = time.perf_counter()
                 step()
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(measured) for name, measured in times.items()}
+                times.append(time.perf_counter() - start)
+            medians[name].append(statistics.median(times))
+    return medians
 
 
 def seconds_per_call(function: Callable[[], object], calls: int = 2000, rounds: int = 30) -> float:
@@ -144,16 +146,20 @@ def main() -> dict[str, float]:
     }
     agree(steps)
     medians = interleaved_medians(steps)
-    reference = medians["by hand (min-char-rnn)"]
-    for name, median in medians.items():
-        print(f"{name:28s} {median * 1e3:8.3f} ms   x {median / reference:.2f}")
+    hand = medians["by hand (min-char-rnn)"]
+    ratios = {
+        name: statistics.median(t / h for t, h in zip(times, hand, strict=True))
+        for name, times in medians.items()
+    }
+    for name, times in medians.items():
+        print(f"{name:28s} {statistics.median(times) * 1e3:8.3f} ms   x {ratios[name]:.2f}")
     array = np.ones((4, 4))
     leaf = tg.Tensor(array, requires_grad=True)
     bare = seconds_per_call(lambda: np.add(array, array))
     recorded = seconds_per_call(lambda: leaf + leaf)
     print(f"np.add on (4, 4) {bare * 1e6:.2f} us, recorded {recorded * 1e6:.2f} us", end="")
     print(f"   x {recorded / bare:.2f}")
-    return {name: median / reference for name, median in medians.items()}
+    return ratios
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import Array, Op, describe
+from .op import Array, Op, Term, describe
 from .tape import Mode, Node, in_mode, mode
 
 Line = tuple[str, int]  # file and number
@@ -66,11 +66,13 @@ class Watch:
         if found:
             raise _anomaly(op, inputs, f"the result has {found}", z.scope, self.lines[z.serial])
 
-    def gradient(self, node: Node, x: Node, gradient: Any, g: Any) -> None:
-        """Raises: FloatingPointError where the gradient of x has a NaN, or an infinity that is new.
+    def gradient(self, node: Node, x: Node, gradient: Any, g: Any) -> Any:
+        """The gradient of x, a Term's made now.
 
         node: the result of the op whose rule gave it; g: the node's own gradient.
+        Raises: FloatingPointError where it has a NaN, or an infinity that is new.
         """
+        gradient = gradient() if isinstance(gradient, Term) else gradient
         found = _first(
             getattr(gradient, "_array", gradient), [getattr(g, "_array", g), *node.values]
         )
@@ -80,6 +82,7 @@ class Watch:
             line = self.lines.get(node.serial)
             problem = f"its gradient by {place} has {found}"
             raise _anomaly(node.op, node.inputs, problem, node.scope, line)
+        return gradient
 
 
 def _first(array: Array, given: Sequence[Any]) -> str:

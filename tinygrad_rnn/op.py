@@ -22,6 +22,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rule = Callable[..., Any]
+_ARRAYS = {np.ndarray}
 
 
 class Op:
@@ -87,12 +88,13 @@ class Op:
 
     def apply(self, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """The same with every input at its place and every setting given."""
-        for x in inputs:
-            record = getattr(x, "__record__", None)
-            if record is not None:
-                return record(self, inputs, settings)
-            if type(x) is list or type(x) is tuple:
-                inputs = tuple([np.asarray(y) if type(y) is type(x) else y for y in inputs])
+        if set(map(type, inputs)) != _ARRAYS:
+            for x in inputs:
+                record = getattr(x, "__record__", None)
+                if record is not None:
+                    return record(self, inputs, settings)
+                if type(x) is list or type(x) is tuple:
+                    inputs = tuple([np.asarray(y) if type(y) is type(x) else y for y in inputs])
         try:
             return self.forward(*inputs, **settings)
         except (TypeError, ValueError, IndexError) as error:

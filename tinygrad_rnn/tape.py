@@ -167,7 +167,7 @@ def tape(*outputs: Node, since: int = 0) -> list[Node]:
     known = set(nodes)
     for node in nodes:  # it grows
         for x in node.inputs:
-            if hasattr(x, "serial") and x not in known and x.serial >= since:
+            if hasattr(x, "serial") and x not in known and (not since or x.serial >= since):
                 known.add(x)
                 nodes.append(x)
     return sorted(nodes, key=attrgetter("serial"))
@@ -235,20 +235,17 @@ def pullback(
                     gradient = edge
                 else:
                     gradient = edge(*given, **settings) if settings else edge(*given)
-                if type(gradient) is Term:
-                    if watch is None:
-                        totals.wait(x, gradient)
-                        continue
-                    gradient = gradient()
                 if watch is not None:
-                    watch.gradient(node, x, gradient, g)
+                    gradient = watch.gradient(node, x, gradient, g)
+                if type(gradient) is Term:
+                    totals.wait(x, gradient)
+                    continue
                 array = x._array
                 try:
-                    fits = gradient.shape == array.shape and gradient.dtype is array.dtype
+                    if gradient.shape != array.shape or gradient.dtype is not array.dtype:
+                        gradient = _fitted(gradient, x, op)
                 except AttributeError as error:
                     raise _no_array(gradient, x, op) from error
-                if not fits:
-                    gradient = _fitted(gradient, x, op)
                 held = arrays.get(x)
                 if held is None:
                     arrays[x] = gradient

@@ -271,7 +271,16 @@ class Tensor(Methods):
 
     def addmm(self, a: Any, b: Any) -> Tensor:
         """This tensor plus a @ b."""
-        return _record(ops.addmm, (self, a, b), _NOTHING)
+        inputs = self, a, b
+        if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+            return _record(ops.addmm, inputs, _NOTHING)
+        values = self._array, a._array, b._array  # the short way, as for operators
+        try:
+            array = _addmm(*values)
+        except (TypeError, ValueError) as error:
+            raise ops.addmm.explain(error, values) from error
+        needs = self._requires_grad, a._requires_grad, b._requires_grad
+        return _node(array, ops.addmm, inputs, _NOTHING, values, needs)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -443,6 +452,7 @@ _ONES = ((False,), (True,))
 _PAIRS = (((False, False), (False, True)), ((True, False), (True, True)))
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 _mode = mode.get
+_addmm = ops.addmm.forward
 Tensor.__record__ = staticmethod(_record)  # type: ignore[attr-defined]
 
 

@@ -107,7 +107,7 @@ class Recurrent(Module):
                 ways.append(outputs)
                 last.append(end)
             x = ways[0] if len(ways) == 1 else concatenate(ways, axis=-1)
-        final = tuple(stack(parts) for parts in zip(*last, strict=True))
+        final = tuple(_stacked(parts) for parts in zip(*last, strict=True))
         x = x.transpose(1, 0, 2) if self.batch_first and x.ndim == 3 else x
         return cast(Tensor, x), final
 
@@ -198,6 +198,11 @@ class Recurrent(Module):
                 f"T = {len(x)}"
             )
         return less(np.arange(len(x))[:, None, None], lengths[None, :, None])
+
+
+def _stacked(parts: Sequence[Any]) -> Any:
+    """The parts along a new first axis."""
+    return stack(parts) if len(parts) > 1 else parts[0][None]
 
 
 @lru_cache(maxsize=8)

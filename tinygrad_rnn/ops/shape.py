@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Term, composed, op
+from ..op import Term, array, composed, op
 
 __all__ = [
     "astype",
@@ -34,7 +34,7 @@ def reshape(x: Any, *, shape: Any) -> Any:
     array([[0., 1.],
            [2., 3.]])
     """
-    return np.reshape(x, shape)
+    return array(x).reshape(shape)
 
 
 def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -56,7 +56,7 @@ def transpose(x: Any, *, axes: Sequence[int] | None = None) -> Any:
     >>> transpose(np.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
     (3, 2, 4)
     """
-    return np.transpose(x, axes)
+    return array(x).transpose(axes)
 
 
 @op(elementwise=True, x=lambda g, z, x, shape: g)
