@@ -46,8 +46,14 @@ def common(program: Program) -> Program:
 
 def _key(equation: Equation) -> Any:
     """What two equations have in common that compute the same."""
-    inputs = tuple(x if isinstance(x, Var) else (type(x), repr(x)) for x in equation.inputs)
-    return equation.op, inputs, repr(sorted(equation.settings.items(), key=lambda item: item[0]))
+    op, inputs, settings, _, _ = equation
+    given = tuple([x if type(x) is Var else (type(x), x) for x in inputs])
+    items = tuple(settings.items())
+    try:
+        hash((given, items))
+    except TypeError:  # slices, before Python 3.12
+        return op, tuple(x if type(x) is Var else repr(x) for x in inputs), repr(items)
+    return op, given, items
 
 
 def _renamed(equations: Iterable[Equation], instead: dict[Var, Var]) -> Iterable[Equation]:
@@ -352,5 +358,5 @@ PASSES: tuple[Pass, ...] = (
 def improved(program: Program) -> Program:
     """The program after all passes."""
     for one in PASSES:
-        program = one(program).check()
-    return program
+        program = one(program)
+    return program.check()
