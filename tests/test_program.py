@@ -143,6 +143,31 @@ def test_ids_are_inputs() -> None:
     assert step.traces == 1
 
 
+def test_values_out_of_range_are_refused_at_each_call() -> None:
+    """Targets, ids and lengths, also where those of the trace were right; no `.grad` changes."""
+    embedding, layer = nn.Embedding(V, I, rng=0), nn.RNN(I, V, rng=1)
+
+    @tg.compile
+    def step(ids: Any, y: Any, lengths: Any) -> Any:
+        output, _ = layer(embedding(ids), lengths=lengths)
+        return tg.cross_entropy(output, y)
+
+    ids, y, lengths = np.zeros((T, B), int), np.zeros((T, B), int), np.full(B, T)
+    step(ids, y, lengths)
+    before = gradients(layer)
+    for wrong, kind, words in [
+        ((ids - 1, y, lengths), IndexError, "Embedding: id -1"),
+        ((ids, y + V, lengths), IndexError, f"cross_entropy: target {V}"),
+        ((ids, y, lengths + 1), ValueError, f"RNN: lengths go from {T + 1}"),
+    ]:
+        with pytest.raises(kind, match=words):
+            step(*wrong)
+        assert all(p.grad is None for p in layer.parameters())
+    step(ids, y, lengths)
+    assert_same(gradients(layer), before)
+    assert step.traces == 1
+
+
 def test_parameters_are_read_afresh() -> None:
     """Written in place or assigned, they are what they are at the call; training goes on."""
     model = Model(nn.RNN(I, H, rng=0))

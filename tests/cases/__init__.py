@@ -31,6 +31,7 @@ INTERNAL = {
     "argsort",
     "bernoulli_likelihood",
     "cast",
+    "checked",
     "contract",
     "gather",
     "likelihood_gradient",

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_rnn import ops
 from tinygrad_rnn.ops.parts import add_along_axis, argsort, scatter, unslice
-from tinygrad_rnn.ops.shape import cast, truncate
+from tinygrad_rnn.ops.shape import _checked, cast, truncate
 
 from .rows import Draw, distinct, exactly, joined, normal, row
 
@@ -159,6 +159,8 @@ SHAPE = [
         for shape, axis in [((4,), 0), ((2, 3), -1), ((2, 3), 0), ((2, 3, 2), 1), ((2, 3), None),
                             ((0,), 0), ((1,), -1)]
     ),
+    row("checked", lambda x: x, exactly([1, 2, 3]), by=(),
+        call=lambda x: _checked(x, check=lambda values: None)),
     row("argsort", np.argsort, Draw(distinct, (2, 3)), by=(), axis=0, call=argsort),
 ]  # fmt: skip
 

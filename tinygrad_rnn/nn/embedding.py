@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ops import where
+from ..ops.shape import checked
 from ..tensor import Tensor
 from .cells import as_array, check_sizes
 from .module import Module, Parameter, Rng
@@ -48,7 +49,9 @@ class Embedding(Module):
     def forward(self, ids: Any) -> Tensor:
         """ids: (...) int, 0 to V - 1. Result: (..., D)."""
         ids = as_array(ids)
-        self._check(ids)
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"Embedding: ids have dtype {ids.dtype}; they must be integers")
+        ids = checked(ids, self._check)
         rows = self.weight[ids]
         if self.padding_idx is None:
             return rows
@@ -57,10 +60,8 @@ class Embedding(Module):
         return result
 
     def _check(self, ids: Any) -> None:
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"Embedding: ids have dtype {ids.dtype}; they must be integers")
-        values, V = getattr(ids, "_array", ids), len(self.weight)
-        wrong = values[(values < 0) | (values >= V)]
+        V = len(self.weight)
+        wrong = ids[(ids < 0) | (ids >= V)]
         if wrong.size:
             raise IndexError(
                 f"Embedding: id {wrong.flat[0]} is out of range: there are {V} rows, so ids must "

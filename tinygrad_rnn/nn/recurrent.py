@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ops import concatenate, less, stack, unbind, where
+from ..ops.shape import checked
 from ..tape import scope
 from ..tensor import Tensor
 from .cells import (
@@ -191,13 +192,16 @@ class Recurrent(Module):
                 f"they must be {x.shape[1] if x.ndim == 3 else 'B'} integers, one per sequence of "
                 "a batch"
             )
-        values = getattr(lengths, "_array", lengths)
-        if values.size and not (values.min() >= 1 and values.max() <= len(x)):
-            raise ValueError(
-                f"{kind}: lengths go from {values.min()} to {values.max()}; each must be from 1 to "
-                f"T = {len(x)}"
-            )
+        lengths = checked(lengths, partial(_check_lengths, kind, len(x)))
         return less(np.arange(len(x))[:, None, None], lengths[None, :, None])
+
+
+def _check_lengths(kind: str, T: int, lengths: Any) -> None:
+    if lengths.size and not (lengths.min() >= 1 and lengths.max() <= T):
+        raise ValueError(
+            f"{kind}: lengths go from {lengths.min()} to {lengths.max()}; each must be from 1 to "
+            f"T = {T}"
+        )
 
 
 def _stacked(parts: Sequence[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .elementwise import abs, clip, equal, not_equal, where
 from .likelihood import bernoulli_likelihood, log_softmax, negative_log_likelihood
 from .parts import gather
 from .reduce import mean, sum
-from .shape import astype
+from .shape import astype, checked
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -52,7 +53,8 @@ def cross_entropy(
     if targets.dtype.kind == "f" and targets.shape == logits.shape:
         losses = _against_shares(logits, _smoothed(targets, label_smoothing), weight)
         return reduce_loss("cross_entropy", losses, reduction)
-    _check_targets(logits, targets, ignore_index)
+    _check_targets(logits, targets)
+    targets = checked(targets, partial(_check_range, logits.shape[-1], ignore_index))
     if label_smoothing:
         losses = _against_smoothed(logits, targets, weight, label_smoothing, ignore_index)
     else:
@@ -113,7 +115,7 @@ def _counts(targets: Any, weight: Any, ignore_index: int) -> Any:
     return where(counted, gather(weight, where(counted, targets, 0)), 0)
 
 
-def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
+def _check_targets(logits: Any, targets: Any) -> None:
     if targets.dtype.kind not in "iu":
         raise TypeError(
             f"cross_entropy: targets have shape {targets.shape} and dtype {targets.dtype}; they "
@@ -124,14 +126,16 @@ def _check_targets(logits: Any, targets: Any, ignore_index: int) -> None:
             f"cross_entropy: targets have shape {targets.shape}, but logits {logits.shape}: "
             f"integer targets must have shape {logits.shape[:-1]}"
         )
-    ids = getattr(targets, "_array", targets)
-    if not ids.size or (ids.min() >= 0 and ids.max() < logits.shape[-1]):
+
+
+def _check_range(V: int, ignore_index: int, ids: Any) -> None:
+    if not ids.size or (ids.min() >= 0 and ids.max() < V):
         return
-    wrong = ((ids < 0) | (ids >= logits.shape[-1])) & (ids != ignore_index)
+    wrong = ((ids < 0) | (ids >= V)) & (ids != ignore_index)
     if wrong.any():
         raise IndexError(
-            f"cross_entropy: target {ids[wrong].flat[0]} is out of range: logits have "
-            f"{logits.shape[-1]} classes, so targets must be in [0, {logits.shape[-1]})"
+            f"cross_entropy: target {ids[wrong].flat[0]} is out of range: logits have {V} classes, "
+            f"so targets must be in [0, {V})"
         )
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -227,3 +227,21 @@ def counted_axis(name: str, x: Any, axis: int) -> int:
     if not -x.ndim <= axis < x.ndim:
         raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for shape {x.shape}")
     return int(axis % x.ndim)
+
+
+def checked(x: Any, check: Callable[[Any], None]) -> Any:
+    """x itself, after a check of its values, which a compiled step repeats at each call.
+
+    check: takes an array and raises where something is wrong with it.
+
+    >>> checked(np.array([1, 2]), lambda values: None)
+    array([1, 2])
+    """
+    check(getattr(x, "_array", x))
+    return _checked(x, check=check) if getattr(x, "traced", False) else x
+
+
+@op()
+def _checked(x: Any, *, check: Callable[[Any], None]) -> Any:
+    check(x)
+    return x[...]
