@@ -168,6 +168,69 @@ def test_values_out_of_range_are_refused_at_each_call() -> None:
     assert step.traces == 1
 
 
+def test_a_detached_weight_is_read_afresh() -> None:
+    """It is a constant for gradients, not from call to call."""
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    step = tg.compile(lambda x: (w * x * w.detach()).sum())
+    assert step(np.ones(2)).item() == 5
+    np.testing.assert_array_equal(w.grad.data, [1, 2])
+    w.data = w.data * 3
+    assert step(np.ones(2)).item() == 45
+
+
+def test_a_compiled_function_is_a_part_of_a_step() -> None:
+    """Without gradients of its own it is traced with the rest."""
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    double = tg.compile(lambda x: x * 2, backward=False)
+    step = tg.compile(lambda x: (w * double(x)).sum())
+    assert [step(np.full(2, k)).item() for k in (1.0, 2.0)] == [6, 12]
+
+
+PARTS: dict[str, tuple[tuple[int, ...], Any, Any]] = {
+    "columns in turn": ((1, 4), np.s_[:, ::2], np.s_[:, 1::2]),
+    "steps of a batch": ((2, 4, 2), np.s_[:, :1], np.s_[:, 1:]),
+    "rows": ((4, 2), np.s_[:1], np.s_[1:]),
+}
+
+
+@pytest.mark.parametrize(("shape", "first", "second"), PARTS.values(), ids=list(PARTS))
+def test_products_whose_gradients_are_parts_of_one(shape: Any, first: Any, second: Any) -> None:
+    """They are computed into places that are not contiguous."""
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(rng.normal(size=shape), requires_grad=True)
+    A, B = rng.normal(size=(2, 2, 3))
+
+    def run(x: Any) -> Any:
+        z = w * x
+        return ((z[first] @ A) ** 2).sum() + ((z[second] @ B) ** 3).sum()
+
+    step = tg.compile(run)
+    for _ in range(2):
+        x = rng.normal(size=shape)
+        loss = step(x)
+        found, w.grad = w.grad, None
+        eager = run(x)
+        eager.backward()
+        assert_near(loss.data, eager.data, 1e-12)
+        assert_near(found.data, w.grad.data, 1e-12)
+        w.grad = None
+
+
+def test_zero_and_minus_zero_are_two_numbers() -> None:
+    """1 / 0 and 1 / -0 are not the same equation."""
+    f = tg.compile(lambda x: (x / 0.0, x / -0.0), backward=False)
+    with np.errstate(divide="ignore"):
+        assert [y.item() for y in f(np.ones(()))] == [np.inf, -np.inf]
+
+
+def test_names_in_a_program_are_its_own() -> None:
+    """Two leaves called weight are told apart."""
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Linear(2, 1, rng=1))
+    program = trace(lambda x: [model(x).sum()], (np.ones((1, 2)),))
+    names = [line.partition(":")[0] for line in str(program).splitlines() if ": (" in line]
+    assert len(set(names)) == len(names)
+
+
 def test_parameters_are_read_afresh() -> None:
     """Written in place or assigned, they are what they are at the call; training goes on."""
     model = Model(nn.RNN(I, H, rng=0))
@@ -264,6 +327,19 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         RuntimeError,
         "make them an input",
     ),
+    "a number at random": (
+        lambda x: (WEIGHT * x * RNG.random()).sum(),
+        RuntimeError,
+        "make them an input",
+    ),
+    "a weight's data": (lambda x: (WEIGHT * x * WEIGHT.data).sum(), RuntimeError, "is used in the"),
+    "a new Tensor": (lambda x: (WEIGHT * tg.Tensor(x * 1)).sum(), RuntimeError, "an array made"),
+    "a new leaf": (
+        lambda x: (tg.Tensor([1.0, 2.0], requires_grad=True) * x).sum(),
+        RuntimeError,
+        "outside",
+    ),
+    "a step within": (tg.compile(lambda x: (WEIGHT * x).sum()), RuntimeError, "call another"),
     "no scalar": (lambda x: WEIGHT * x, ValueError, r"shape \(2,\)"),
     "no weight": (lambda x: x.sum(), ValueError, "depends on no Tensor"),
     "a number": (lambda x: 1.0, ValueError, "depends on no Tensor"),

@@ -214,7 +214,7 @@ def test_compiled_windows_are_the_same(windows: tuple[int, int]) -> None:
 
 def test_dropout_in_a_compiled_training_is_refused() -> None:
     """Its numbers are others at each step."""
-    with pytest.raises(RuntimeError, match="fresh random numbers"):
+    with pytest.raises(RuntimeError, match="fresh random ones"):
         run(Net(p=0.5), compile=True)
 
 
@@ -258,6 +258,17 @@ def test_the_best_parameters_outlive_a_resume(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         tg.mse_loss(again(X), -Y).item(), min(history.validation), rtol=1e-12
     )
+
+
+def test_a_training_that_has_stopped_is_not_trained_on(tmp_path: Path) -> None:
+    """Resumed after its patience was at an end, it stays there."""
+    held = {"validation": (X, -Y), "patience": 2, "checkpoint": tmp_path / "run.safetensors"}
+    lengths = []
+    for resume in (False, True):
+        _, history = run(Net(p=0.0), epochs=30, resume=resume, **held)
+        assert history.stopped == "patience"
+        lengths.append(len(history.loss))
+    assert lengths[0] == lengths[1] < 30
 
 
 class Interrupting(Net):

@@ -38,6 +38,11 @@ class History:
         """The epoch with the lowest loss of those that decide."""
         return int(np.argmin(self.watched))
 
+    @property
+    def stale(self) -> int:
+        """How many epochs there have been since the best."""
+        return len(self.watched) - 1 - self.best if self.watched else 0
+
     def arrays(self) -> dict[str, Array]:
         """The columns as arrays, one entry for each epoch."""
         columns = {"loss": self.loss, "validation": self.validation, "lr": self.lr}

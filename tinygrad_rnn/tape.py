@@ -246,15 +246,10 @@ def pullback(
                         gradient = _fitted(gradient, x, op)
                 except AttributeError as error:
                     raise _no_array(gradient, x, op) from error
-                held = arrays.get(x)
-                if held is None:
-                    arrays[x] = gradient
-                elif x in owned:
-                    held += gradient
+                if x in arrays:
+                    totals.add(x, gradient)
                 else:
-                    held = arrays[x] = held + gradient
-                    if type(held) is np.ndarray:
-                        owned.add(x)
+                    arrays[x] = gradient
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found

@@ -212,6 +212,10 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """The same values as a new leaf, which no gradient leaves."""
+        watch = _mode().watch
+        if watch is not None and watch.traces:
+            traced: Tensor = watch.detached(self)
+            return traced
         return Tensor(self._array, name=self.name)
 
     # Gradients
@@ -463,7 +467,7 @@ def _copied(data: Any, dtype: npt.DTypeLike | None) -> Array:
             raise TypeError(
                 "Tensor: the data requires a gradient, which would be lost; detach() it"
             )
-        data = data._array
+        data = np.asarray(data)
     array = numeric(np.array(data, dtype=dtype), "Tensor")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

@@ -104,9 +104,11 @@ def fit(
     validation: data whose loss is taken after each epoch. patience: stop after so many epochs
     without a new lowest loss, and put the best parameters back. schedule: its `step()` is called
     after each epoch (with the loss, if it takes one). clip_norm, clip_value: of the gradients.
-    checkpoint: a file that holds model, optimizer, history and random states, written after every
-    `every` epochs and on Ctrl-C; resume: go on from it, if it is there, to the same end as without
-    an interruption. rng: of the order. progress: a bar; by default where there is a terminal.
+    checkpoint: a file that holds model, optimizer, history and random states, written at the start
+    and after every `every` epochs; resume: go on from it, if it is there, to the same end as
+    without an interruption. rng: of the order. progress: a bar; by default at a terminal.
+    compile: whether the step is traced and replayed; it then must not draw random numbers, as
+    Dropout does.
     Result: the History. Ctrl-C ends training; the model can be used.
     Raises: ValueError for empty data or data of different lengths, FloatingPointError for a loss
     that is NaN or infinite.
@@ -137,24 +139,25 @@ def fit(
     try:
         with _bar(len(epochs_left) * reads.count(arrays), progress) as advance:
             for epoch in epochs_left:
+                if patience is not None and history.stale >= patience:
+                    break
                 _epoch(run, reads, arrays, held_out, history, schedule, rng, advance)
                 if patience is not None and history.best == epoch:
                     record.keep_best()
                 if (epoch + 1) % every == 0:
                     record.write(history)
-                if patience is not None and epoch - history.best >= patience:
-                    history.stopped = "patience"
-                    break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     if patience is not None and history.stopped != "interrupted":
+        if history.stale >= patience:
+            history.stopped = "patience"
         record.put_best_back()
     return history
 
 
 def _checked(data: Data, name: str) -> list[Array]:
     """Arrays of one length. Raises: ValueError where there are less than two, or no examples."""
-    arrays = [np.asarray(getattr(array, "data", array)) for array in data]
+    arrays = [np.asarray(getattr(array, "_array", array)) for array in data]
     sizes = [len(array) if array.ndim else 0 for array in arrays]
     if len(arrays) < 2 or len(set(sizes)) != 1 or not sizes[0]:
         raise ValueError(
@@ -195,7 +198,9 @@ def _epoch(
 def _evaluated(run: _Run, reads: _Batches | _Windows, arrays: list[Array]) -> float:
     """The mean loss, without training."""
     run.model.eval()
-    return sum(float(loss.item()) * share for loss, share in reads.losses(run, arrays, None))
+    mean = sum(float(loss.item()) * share for loss, share in reads.losses(run, arrays, None))
+    run.model.train()
+    return mean
 
 
 def _step_schedule(schedule: Any, loss: float) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ..from_numpy import numeric
 from ..gradients import grad
 from ..op import Array
+from ..tape import mode
 from ..tensor import Tensor, leaf
 from ..tree import Tree, rebuilt, values_of
 from .passes import improved
@@ -59,6 +60,9 @@ class Compiled:
 
     def __call__(self, *inputs: Tree) -> Tree:
         """What the step returns, detached; the leaves have their gradients added to `.grad`."""
+        watch = mode.get().watch
+        if watch is not None and watch.traces:
+            return self._within(inputs)
         values = values_of(inputs)
         arrays = [_array(place, x) for place, x in values.items()]
         entry = self._entry(inputs, tuple(values), arrays)
@@ -70,6 +74,14 @@ class Compiled:
         for tensor, g in zip(gradients, outputs[count:], strict=True):
             tensor.grad = leaf(g.copy() if tensor.grad is None else tensor.grad.data + g)
         return rebuilt(entry.result, [leaf(y.copy()) for y in outputs[:count]])
+
+    def _within(self, inputs: Tree) -> Tree:
+        """The step as a part of another one that is being traced."""
+        if self._backward:
+            raise RuntimeError("compile: a compiled step cannot call another that finds gradients")
+        results = self._f(*inputs)
+        values = [y.detach() if isinstance(y, Tensor) else y for y in values_of(results).values()]
+        return rebuilt(results, values)
 
     def _entry(self, inputs: Tree, places: tuple[str, ...], arrays: list[Array]) -> _Entry:
         key = (places, tuple((x.shape, x.dtype.str) for x in arrays))

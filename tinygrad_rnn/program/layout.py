@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,12 +19,6 @@ from ..ops.parts import concatenate, unslice
 from .program import Equation, Program, Var
 
 VIEWS = (getitem, reshape, transpose)
-
-
-class Chain(NamedTuple):
-    """Values of one shape and dtype that lie one behind the other."""
-
-    members: list[Var]
 
 
 def is_join(equation: Equation) -> bool:
@@ -62,7 +55,7 @@ def copied(program: Program) -> Program:
     return replace(program, equations=tuple(equations))
 
 
-def chains(program: Program) -> list[Chain]:
+def chains(program: Program) -> list[list[Var]]:
     """Which values lie next to each other: as many neighbours of stacks as go together."""
     following: dict[Var, Var] = {}
     before: dict[Var, Var] = {}
@@ -76,7 +69,7 @@ def chains(program: Program) -> list[Chain]:
             members = [var]
             while members[-1] in following:
                 members.append(following[members[-1]])
-            found.append(Chain(members))
+            found.append(members)
     return found
 
 
@@ -116,9 +109,8 @@ def laid_out(program: Program) -> dict[Var, Array]:
     arrays: dict[Var, Array] = {}
     places: dict[Var, tuple[Array, int]] = {}
     for chain in chains(program):
-        first = chain.members[0]
-        whole = np.empty((len(chain.members), *first.shape), first.dtype)
-        for k, var in enumerate(chain.members):
+        whole = np.empty((len(chain), *chain[0].shape), chain[0].dtype)
+        for k, var in enumerate(chain):
             arrays[var], places[var] = whole[k, ...], (whole, k)
     for equation in program.equations:
         output = equation.output

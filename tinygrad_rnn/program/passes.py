@@ -47,12 +47,12 @@ def common(program: Program) -> Program:
 def _key(equation: Equation) -> Any:
     """What two equations have in common that compute the same."""
     op, inputs, settings, _, _ = equation
-    given = tuple([x if type(x) is Var else (type(x), x) for x in inputs])
+    given = tuple([x if type(x) is Var else repr(x) for x in inputs])  # 0.0 is not -0.0
     items = tuple(settings.items())
     try:
-        hash((given, items))
+        hash(items)
     except TypeError:  # slices, before Python 3.12
-        return op, tuple(x if type(x) is Var else repr(x) for x in inputs), repr(items)
+        return op, given, repr(items)
     return op, given, items
 
 

@@ -96,7 +96,8 @@ class Program:
         lines = []
         for letter, several in kinds:
             for k, var in enumerate(several):
-                names[var] = var.name or f"{letter}{k}"
+                taken = var.name in names.values()
+                names[var] = f"{letter}{k}" if taken or not var.name else var.name
                 lines.append(f"{names[var]}: {var.shape} {var.dtype}")
         for k, (op, inputs, settings, output, _) in enumerate(self.equations):
             names[output] = f"v{k}"

@@ -115,15 +115,8 @@ def _into(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> lis
         return [(UFUNCS[op.name], (*_flat([_number(x, op, out) for x in given], out),))]
     if op in (maximum, minimum):  # whose result may be given by name alone
         return [(partial(getattr(np, op.name), out=out), tuple(given))]
-    if op is matmul and out.ndim == 2 and all(x.dtype == out.dtype for x in given):
-        a, b = given
-        if len(a) == 1:
-            return [(np.dot, (a[0], b, out[0]))]
-        return [(np.dot, (a, b, out))] if out.flags.c_contiguous else [(np.matmul, (a, b, out))]
-    if op is matmul and given[0].ndim > 2 and given[1].ndim == 2:
-        rows, flat = given[0].reshape(-1, given[0].shape[-1]), out.reshape(-1, out.shape[-1])
-        if np.shares_memory(rows, given[0]) and rows.dtype == given[1].dtype == out.dtype:
-            return [(np.dot, (rows, given[1], flat))]
+    if op is matmul:
+        return [_product(given[0], given[1], out)]
     if op is sigmoid:
         half = np.array(0.5, out.dtype)
         halved, scaled = (np.multiply, (given[0], half, out)), (np.multiply, (out, half, out))
@@ -131,6 +124,17 @@ def _into(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> lis
     if op is sum:
         return [(np.add.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]))]
     return [(_written, (op.forward, given, settings, out))]
+
+
+def _product(a: Array, b: Array, out: Array) -> Call:
+    """np.dot of all rows, the fastest, where it may write into `out`; else a product, copied."""
+    rows = a.reshape(-1, a.shape[-1]) if a.ndim > 2 else a
+    fits = out.flags.c_contiguous and a.dtype == b.dtype == out.dtype
+    if a.ndim < 2 or b.ndim != 2 or not fits or not (rows is a or np.shares_memory(rows, a)):
+        return _written, (matmul.forward, [a, b], {}, out)
+    if len(rows) == 1 and a.ndim == 2:
+        return np.dot, (a[0], b, out[0])
+    return np.dot, (rows, b, out.reshape(-1, out.shape[-1]))
 
 
 def _number(x: Any, op: Op, out: Array) -> Any:

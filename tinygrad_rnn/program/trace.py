@@ -47,14 +47,6 @@ class Traced(Tensor):
         """Refused while tracing."""
         raise RuntimeError("compile: the step returns the loss; do not call backward() in it")
 
-    def detach(self) -> Tensor:
-        """The same value, which no gradient leaves."""
-        tracer = mode.get().watch
-        z = leaf(self._array)
-        z.__class__ = Traced
-        tracer.vars[z] = tracer.vars[self]
-        return z
-
     def __bool__(self) -> bool:
         raise self._refuse("a decision (if, while, and, or) on the value")
 
@@ -94,6 +86,13 @@ class Tracer:
         self.vars[x] = Var(x.shape, x.dtype)
         return x
 
+    def detached(self, x: Tensor) -> Tensor:
+        """The same value, which no gradient leaves."""
+        z = leaf(x._array)
+        z.__class__ = Traced
+        self.vars[z] = self.var(x, x._array)
+        return z
+
     def result(
         self,
         z: Tensor,
@@ -114,7 +113,12 @@ class Tracer:
         """What stands for an input of an op."""
         if isinstance(x, Traced):
             return self.vars[x]
-        if isinstance(x, Tensor) and (x.requires_grad or x.serial < self._start):
+        if isinstance(x, Tensor) and x.requires_grad and x.serial >= self._start:
+            raise RuntimeError(
+                "compile: a Tensor that requires a gradient is made or written in the step; it is "
+                "another at each call: make it outside"
+            )
+        if isinstance(x, Tensor) and x.serial < self._start:
             if x not in self.leaves:
                 self.leaves[x] = Var(x.shape, x.dtype, x.name or "")
             return self.leaves[x]
@@ -179,13 +183,27 @@ def _gradients(loss: Tensor, tracer: Tracer) -> dict[Tensor, Tensor]:
 
 
 def _check_constants(first: Tracer, second: Tracer) -> None:
-    """Raises: RuntimeError where two runs on the same inputs used other arrays."""
+    """Raises: RuntimeError where two runs on the same inputs used other arrays or numbers."""
     pairs = zip(first.constants.values(), second.constants.values(), strict=False)
     same = len(first.constants) == len(second.constants) and all(
         np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for (_, a), (_, b) in pairs
     )
-    if not same or len(first.equations) != len(second.equations):
+    if not same or _plain(first) != _plain(second):
         raise RuntimeError(
-            "compile: run twice on the same inputs, the step used arrays that were not the same, "
-            "such as fresh random numbers; make them an input"
+            "compile: run twice on the same inputs, the step used arrays or numbers that were not "
+            "the same, such as fresh random ones; make them an input"
         )
+    for _, array in first.constants.values():
+        if any(np.may_share_memory(array, x._array) for x in first.leaves):
+            raise RuntimeError(
+                "compile: .data of a Tensor is used in the step, and would stay as it is now; use "
+                "the Tensor itself, or its detach()"
+            )
+
+
+def _plain(tracer: Tracer) -> list[Any]:
+    """The operations and all that is no array in them."""
+    return [
+        (op, repr([x for x in inputs if not isinstance(x, Var)]), repr(settings))
+        for op, inputs, settings, _, _ in tracer.equations
+    ]
