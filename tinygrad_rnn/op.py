@@ -43,6 +43,8 @@ class Op:
     turn: `(term) -> term`, the transpose of what the term gives.
     passes: `(terms, **settings) -> terms` hands what waits for the result on to its only input,
     not called yet; None where it cannot.
+    decomposition: the same function written in simpler ops, for a Program, which can share their
+    results and compute them into buffers; None where the op is simple itself.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Op:
         join: Callable[[list[Term]], Term] | None = None,
         turn: Callable[[Term], Term] | None = None,
         is_part: bool = False,
+        decomposition: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, forward)
         parameters = inspect.signature(forward).parameters.values()
@@ -69,6 +72,7 @@ class Op:
         self.join: Any = join
         self.turn: Any = turn
         self.is_part = is_part
+        self.decomposition: Any = decomposition
         self.edges: tuple[Any, ...] = tuple(rules.get(name) for name in self.inputs)
         self.differentiable = any(self.edges)
         self._open = bool(rest) and not self.variadic
@@ -217,6 +221,7 @@ def op(
     join: Callable[[list[Term]], Term] | None = None,
     turn: Callable[[Term], Term] | None = None,
     is_part: bool = False,
+    decomposition: Callable[..., Any] | None = None,
     **rules: Rule,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declares an op: decorates its forward function; `rules` are given by input name.
@@ -239,4 +244,5 @@ def op(
         join=join,
         turn=turn,
         is_part=is_part,
+        decomposition=decomposition,
     )

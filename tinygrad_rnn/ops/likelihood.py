@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..op import op
-from .elementary import sigmoid
-from .elementwise import not_equal, where
-from .reduce import Axis, kept, sum
-from .shape import astype
+from .elementary import exp, log, sigmoid
+from .elementwise import equal, not_equal, where
+from .reduce import Axis, kept, max, sum
+from .shape import astype, reshape
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -38,7 +38,21 @@ def _floats(x: Any) -> Any:
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
-@op(x=lambda g, z, x, axis: _through_softmax(g, z, axis))
+def _powers(x: Any, axis: Axis) -> tuple[Any, Any, Any]:
+    """x less its largest entry, exp of that, and the sum of these."""
+    shifted = x - max(x, axis=axis, keepdims=True)
+    powers = exp(shifted)
+    return shifted, powers, sum(powers, axis=axis, keepdims=True)
+
+
+def _powers_over_sum(x: Any, *, axis: Axis) -> Any:
+    if x.dtype.kind != "f" or not x.size:
+        return None
+    _, powers, total = _powers(x, axis)
+    return powers / total
+
+
+@op(decomposition=_powers_over_sum, x=lambda g, z, x, axis: _through_softmax(g, z, axis))
 def softmax(x: Any, *, axis: Axis = -1) -> Any:
     """exp(x) over its sum along the axis, without overflow: probabilities that add up to 1.
 
@@ -61,7 +75,17 @@ def _through_softmax(g: Any, p: Any, axis: Axis) -> Any:
     return p * (g - sum(g * p, axis=axis, keepdims=True))
 
 
-@op(x=lambda g, z, x, axis: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True))
+def _shifted_less_log(x: Any, *, axis: Axis) -> Any:
+    if x.dtype.kind != "f" or not x.size:
+        return None
+    shifted, _, total = _powers(x, axis)
+    return shifted - log(total)
+
+
+@op(
+    decomposition=_shifted_less_log,
+    x=lambda g, z, x, axis: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True),
+)
 def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
     """log(softmax(x)), without overflow.
 
@@ -74,7 +98,17 @@ def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
         return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
 
+def _log_less_target(logits: Any, targets: Any, *, ignore_index: int) -> Any:
+    if not logits.size:
+        return None
+    shifted, _, total = _powers(logits, -1)
+    logs = reshape(log(total), shape=targets.shape)
+    losses = logs - picked(shifted, places(targets, size=logits.shape[-1]))
+    return zeroed(losses, equal(targets, ignore_index))
+
+
 @op(
+    decomposition=_log_less_target,
     logits=lambda g, z, logits, targets, ignore_index: likelihood_gradient(
         g, logits, targets, ignore_index=ignore_index
     )
@@ -110,7 +144,16 @@ def _counted(g: Any, targets: Any, ignore_index: int) -> Any:
     return where(not_equal(targets, ignore_index), g, 0)
 
 
+def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -> Any:
+    if not logits.size:
+        return None
+    _, powers, total = _powers(logits, -1)
+    error = less_one(powers / total, places(targets, size=logits.shape[-1]))
+    return zeroed(error * kept(scale, logits, -1), equal(targets, ignore_index))
+
+
 @op(
+    decomposition=_scaled_error,
     scale=lambda g, z, scale, logits, targets, ignore_index: sum(
         g * _unscaled(scale, logits, targets, ignore_index), axis=-1
     ),
@@ -139,6 +182,65 @@ def _unscaled(scale: Any, logits: Any, targets: Any, ignore_index: int) -> Any:
     """The same for a scale of 1."""
     ones = astype(not_equal(targets, ignore_index), scale.dtype)
     return likelihood_gradient(ones, logits, targets, ignore_index=ignore_index)
+
+
+@op()
+def places(targets: Any, *, size: int) -> Any:
+    """Where each target is in the flattened logits, of `size` classes; a negative one is taken for 0.
+
+    >>> places(np.array([2, 0, -100]), size=4)
+    array([2, 4, 8])
+    """
+    rows = np.arange(targets.size).reshape(targets.shape) * size
+    return rows + np.maximum(targets, 0)
+
+
+@op(x=lambda g, z, x, places: unpicked(g, places, size=x.shape[-1]))
+def picked(x: Any, places: Any) -> Any:
+    """The entries of x, flattened, at the places: one of each row.
+
+    >>> picked(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 2]))
+    array([2., 3.])
+    """
+    return x.reshape(-1)[places]
+
+
+@op(x=lambda g, z, x, places, size: picked(g, places))
+def unpicked(x: Any, places: Any, *, size: int) -> Any:
+    """Zeros, of `size` to a row, with x at the places: the transpose of `picked`.
+
+    >>> unpicked(np.array([2.0, 3.0]), np.array([1, 2]), size=2)
+    array([[0., 2.],
+           [3., 0.]])
+    """
+    result = np.zeros((*x.shape, size), x.dtype)
+    result.reshape(-1)[places] = x
+    return result
+
+
+@op(x=lambda g, z, x, places: g)
+def less_one(x: Any, places: Any) -> Any:
+    """x less 1 at the places, one of each row: probabilities less the one-hot target.
+
+    >>> less_one(np.array([[0.5, 0.5]]), np.array([1]))
+    array([[ 0.5, -0.5]])
+    """
+    result = np.array(x, order="C")
+    result.reshape(-1)[places] -= 1
+    return result
+
+
+@op(x=lambda g, z, x, rows: zeroed(g, rows))
+def zeroed(x: Any, rows: Any) -> Any:
+    """x with zeros in some of its rows. rows: bool, of x's first axes.
+
+    >>> zeroed(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([True, False]))
+    array([[0., 0.],
+           [3., 4.]])
+    """
+    result = np.array(x)
+    result[rows] = 0
+    return result
 
 
 @op(

@@ -102,6 +102,7 @@ def _mismatch(a: Any, b: Any) -> Exception:
 
 
 @op(
+    decomposition=lambda c, a, b: matmul(a, b) + c,
     c=lambda g, z, c, a, b: g if g.shape == c.shape else sum_to(g, c.shape),
     a=lambda g, z, c, a, b: _left_gradient(g, z, a, b),
     b=lambda g, z, c, a, b: _right_gradient(g, z, a, b),

@@ -65,7 +65,15 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
-@op(x=lambda g, z, x, axis, keepdims: _spread(g / ((x.size or 1) / (z.size or 1)), x, axis))
+def _sum_over_count(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    total = sum(x, axis=axis, keepdims=keepdims)
+    return total / ((x.size or 1) / (total.size or 1)) if x.dtype.kind == "f" else None
+
+
+@op(
+    decomposition=_sum_over_count,
+    x=lambda g, z, x, axis, keepdims: _spread(g / ((x.size or 1) / (z.size or 1)), x, axis),
+)
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Mean along the axes.
 

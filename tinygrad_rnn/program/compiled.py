@@ -72,8 +72,8 @@ class Compiled:
         if self._verify:
             self._compare(inputs, arrays, entry.run.program, outputs)
         for tensor, g in zip(gradients, outputs[count:], strict=True):
-            tensor.grad = leaf(g.copy() if tensor.grad is None else tensor.grad.data + g)
-        return rebuilt(entry.result, [leaf(y.copy()) for y in outputs[:count]])
+            tensor.grad = leaf(g if tensor.grad is None else tensor.grad.data + g)
+        return rebuilt(entry.result, [leaf(y) for y in outputs[:count]])
 
     def _within(self, inputs: Tree) -> Tree:
         """The step as a part of another one that is being traced."""

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array, Op
-from ..ops import matmul, maximum, minimum, sigmoid, sum
-from .layout import VIEWS, copied, covers, laid_out
+from ..op import Array
+from ..ops.shape import _checked
+from .kernels import Call, calls_of, writes_in_place
+from .layout import VIEWS, Layout, Row, copied, covers
 from .program import Equation, Program, Var
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
-UFUNCS: dict[str, Any] = {  # by the op's name, which is NumPy's
-    name: getattr(np, name)
-    for names in (
-        "abs add arccos arccosh arcsin arcsinh arctan arctanh cos cosh divide equal exp expm1",
-        "greater greater_equal less less_equal log log1p logaddexp multiply negative not_equal",
-        "positive power reciprocal sign sin sinh sqrt square subtract tan tanh",
-    )
-    for name in names.split()
-}
-COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
+Place = Var | Row  # what has memory of its own
+
+
+class Last(NamedTuple):
+    """The call that gives a result, but for the new array that it writes into."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    written: tuple[int, ...]
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...] | None  # of the result, if it is another
 
 
 class Runner:
@@ -36,7 +36,7 @@ class Runner:
 
     def _bind(self) -> None:
         """Arrays for all values, and the calls that fill them."""
-        program = copied(self.program).check()
+        program = self.program
         self._bound = [tensor._array for _, tensor in program.leaves]
         self._inputs = [np.empty(var.shape, var.dtype) for var in program.inputs]
         arrays = dict(zip(program.inputs, self._inputs, strict=True))
@@ -47,11 +47,12 @@ class Runner:
             arrays[var] = own
             if k in self._copied:
                 self._leaves.append((own, tensor))
-        self._calls = _calls(program, arrays)
+        binding = _Binding(copied(program), arrays)
+        self._calls, self._last = binding.calls, binding.last
         self._outputs = [arrays[var] for var in program.outputs]
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs for these inputs; their arrays are written again by the next call."""
+        """The outputs for these inputs, arrays that nothing else writes or reads."""
         changed = [
             k
             for k, (_, tensor) in enumerate(self.program.leaves)
@@ -61,97 +62,176 @@ class Runner:
             self._copied.update(changed)
             self._bind()
         for array, given in zip(self._inputs, inputs, strict=True):
-            np.copyto(array, given)
+            array[...] = given
         for own, tensor in self._leaves:
-            np.copyto(own, tensor._array)
+            own[...] = tensor._array
         for function, arguments in self._calls:
             function(*arguments)
-        return self._outputs
+        outputs = []
+        for array, last in zip(self._outputs, self._last, strict=True):
+            if last is None or type(last) is int:
+                outputs.append((array if last is None else outputs[last]).copy())
+                continue
+            function, arguments, written, dtype, shape = last
+            out = np.empty(written, dtype)
+            function(*arguments, out)
+            outputs.append(out if shape is None else out.reshape(shape))
+        return outputs
 
 
-def _calls(program: Program, arrays: dict[Var, Array]) -> list[Call]:
-    """What fills the arrays, in order; `arrays` gets one for each value."""
-    arrays |= laid_out(program)
-    calls: list[Call] = []
-    for equation in program.equations:
+class _Binding:
+    """Memory for the values of a Program, and its calls.
+
+    Each place gets memory when its first value is computed and gives it back after its last is
+    read; what comes later takes it over.
+    """
+
+    def __init__(self, program: Program, arrays: dict[Var, Array]) -> None:
+        self.arrays = arrays
+        self.calls: list[Call] = []
+        self._program = program
+        self._layout = Layout(program)
+        self._memory: dict[Place, Array] = {}
+        self._free: dict[tuple[Any, int], list[Array]] = {}
+        self._place: dict[Var, Place] = {}
+        self._ends: dict[int, list[Place]] = {}
+        self._last_read: dict[Place, int] = {}
+        read = {x for e in program.equations for x in e[1] if type(x) is Var}
+        self._results = set(program.outputs) - read
+        self._own: dict[Var, Last] = {}
+        self._follow()
+        for k, equation in enumerate(program.equations):
+            self._bind(k, equation)
+            for place in self._ends.get(k, ()):
+                memory = self._memory.get(place)
+                if memory is not None:
+                    self._free.setdefault((memory.dtype, memory.size), []).append(memory)
+        self.last = self._last_calls()
+
+    def _follow(self) -> None:
+        """Finds for each value the place that holds it, and for each place its last reader."""
+        layout, place, last = self._layout, self._place, self._last_read
+        for k, (op, inputs, _, output, _) in enumerate(self._program.equations):
+            if op in VIEWS:
+                home = place.get(inputs[0])
+            elif output in layout.joins:
+                home = place[layout.joins[output]]
+            else:
+                home = self._home(output)
+            if home is not None:
+                place[output] = home
+                last[home] = k
+            for x in inputs:
+                if type(x) is Var and x in place:
+                    last[place[x]] = k
+        kept = [x for e in self._program.equations if e[3] in self._results for x in e[1]]
+        for var in (*self._program.outputs, *kept):
+            if type(var) is Var and var in place:
+                last.pop(place[var], None)
+        for home, k in last.items():
+            self._ends.setdefault(k, []).append(home)
+
+    def _home(self, var: Var) -> Place:
+        while var in self._layout.inside:
+            var = self._layout.inside[var][0]
+        return self._layout.rows[var][0] if var in self._layout.rows else var
+
+    def _bind(self, k: int, equation: Equation) -> None:
         op, inputs, settings, output, _ = equation
-        given = [arrays[x] if isinstance(x, Var) else x for x in inputs]
+        given = [self.arrays[x] if type(x) is Var else x for x in inputs]
+        if op is _checked:
+            self.calls.append((settings["check"], (given[0],)))
+            self.arrays[output] = given[0]
+            return
         if op in VIEWS:
             view = op.forward(*given, **settings)
-            if np.shares_memory(view, given[0]) or not view.size:
-                arrays[output] = view
-                continue
-        if output in arrays and _is_there(equation, arrays):
-            continue
-        if output not in arrays:
-            arrays[output] = np.empty(output.shape, output.dtype)
+            if np.may_share_memory(view, given[0]) or not view.size:
+                self.arrays[output] = view
+                return
+            self._place[output] = output
+        if output in self._layout.joins:
+            first = self.arrays[self._layout.joins[output]]
+            self.arrays[output] = self._joined(first, self._layout.joins[output], output)
+            return
+        out = self._array(k, equation, given)
         if covers(equation):
-            calls += _filled(given, settings["indices"], arrays[output])
+            for x, index in zip(given, settings["indices"], strict=True):
+                part = out[index]
+                if part.ctypes.data != x.ctypes.data or part.strides != x.strides:
+                    self.calls.append((np.copyto, (part, x)))
         else:
-            calls += _into(op, given, settings, arrays[output])
-    return calls
+            self._call(output, calls_of(op, given, settings, out), out)
 
+    def _call(self, output: Var, calls: list[Call], out: Array) -> None:
+        """Takes the calls in; the only call for a result of the Program waits for a new array."""
+        function, arguments = calls[-1] if calls else (None, ())
+        target = arguments[-1] if arguments else None
+        alone = len(calls) == 1 and self._place.get(output) is output and output in self._results
+        if alone and type(target) is np.ndarray and target.size == out.size:
+            shape = None if target.shape == out.shape else out.shape
+            self._own[output] = Last(function, arguments[:-1], target.shape, out.dtype, shape)
+        else:
+            self.calls += calls
 
-def _filled(given: list[Array], indices: Sequence[Any], out: Array) -> list[Call]:
-    """Copies of the parts that were not computed in their places."""
-    places = [out[index] for index in indices]
-    return [
-        (np.copyto, (place, x))
-        for place, x in zip(places, given, strict=True)
-        if not (np.shares_memory(place, x) and place.strides == x.strides)
-    ]
+    def _joined(self, first: Array, var: Var, output: Var) -> Array:
+        """A stack whose members lie in a row."""
+        row, start = self._layout.rows[var]
+        memory = self._memory[row]
+        return self._shaped(memory, row)[start : start + output.shape[0]]
 
+    def _array(self, k: int, equation: Equation, given: list[Any]) -> Array:
+        """Where the result is written."""
+        output = equation.output
+        if output in self.arrays:
+            return self.arrays[output]
+        out = self._in_place(k, equation, given)
+        if out is None:
+            out = self._located(output)
+        self.arrays[output] = out
+        return out
 
-def _is_there(equation: Equation, arrays: dict[Var, Array]) -> bool:
-    """Whether a stack is made of the very memory that its members are computed in."""
-    if equation.op.name not in ("stack", "concatenate"):
-        return False
-    return all(np.shares_memory(arrays[x], arrays[equation.output]) for x in equation.inputs)
+    def _in_place(self, k: int, equation: Equation, given: list[Any]) -> Array | None:
+        """The array of an operand that nobody reads any more."""
+        op, inputs, _, output, _ = equation
+        if self._place.get(output) is not output or not writes_in_place(op):
+            return None
+        for x, array in zip(inputs, given, strict=True):
+            place = self._place.get(x) if type(x) is Var else None
+            if place is not x or self._last_read.get(place) != k:
+                continue
+            if x.shape == output.shape and x.dtype == output.dtype and x in self._memory:
+                self._memory[output] = self._memory.pop(x)
+                return array
+        return None
 
+    def _located(self, var: Var) -> Array:
+        """The array of a value in the memory of its place."""
+        if var in self._layout.inside:
+            whole, index = self._layout.inside[var]
+            if whole not in self.arrays:
+                self.arrays[whole] = self._located(whole)
+            return self.arrays[whole][index]
+        if var in self._layout.rows:
+            row, k = self._layout.rows[var]
+            return self._shaped(self._taken(row, row.members[0].dtype), row)[k, ...]
+        return self._taken(var, var.dtype).reshape(var.shape)
 
-def _into(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    """The calls that write a result into an array."""
-    if op.name in UFUNCS:
-        return [(UFUNCS[op.name], (*_flat([_number(x, op, out) for x in given], out),))]
-    if op in (maximum, minimum):  # whose result may be given by name alone
-        return [(partial(getattr(np, op.name), out=out), tuple(given))]
-    if op is matmul:
-        return [_product(given[0], given[1], out)]
-    if op is sigmoid:
-        half = np.array(0.5, out.dtype)
-        halved, scaled = (np.multiply, (given[0], half, out)), (np.multiply, (out, half, out))
-        return [halved, (np.tanh, (out, out)), scaled, (np.add, (out, half, out))]
-    if op is sum:
-        return [(np.add.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]))]
-    return [(_written, (op.forward, given, settings, out))]
+    def _shaped(self, memory: Array, row: Row) -> Array:
+        return memory.reshape(len(row.members), *row.members[0].shape)
 
+    def _taken(self, place: Place, dtype: Any) -> Array:
+        """The memory of a place: what another one has given back, or new."""
+        memory = self._memory.get(place)
+        if memory is None:
+            size = place.nbytes // dtype.itemsize
+            waiting = self._free.get((dtype, size))
+            memory = self._memory[place] = waiting.pop() if waiting else np.empty(size, dtype)
+        return memory
 
-def _product(a: Array, b: Array, out: Array) -> Call:
-    """np.dot of all rows, the fastest, where it may write into `out`; else a product, copied."""
-    rows = a.reshape(-1, a.shape[-1]) if a.ndim > 2 else a
-    fits = out.flags.c_contiguous and a.dtype == b.dtype == out.dtype
-    if a.ndim < 2 or b.ndim != 2 or not fits or not (rows is a or np.shares_memory(rows, a)):
-        return _written, (matmul.forward, [a, b], {}, out)
-    if len(rows) == 1 and a.ndim == 2:
-        return np.dot, (a[0], b, out[0])
-    return np.dot, (rows, b, out.reshape(-1, out.shape[-1]))
-
-
-def _number(x: Any, op: Op, out: Array) -> Any:
-    """A Python number as an array, which is faster, where that changes no dtype."""
-    plain = isinstance(x, (int, float)) and out.dtype.kind == "f" and op.name not in COMPARISONS
-    return np.array(x, out.dtype) if plain else x
-
-
-def _flat(given: list[Any], out: Array) -> list[Any]:
-    """Operands and result without a first axis of size 1, if all have it: the calls are faster."""
-    every = [*given, out]
-    if all(np.ndim(x) == 0 or (x.ndim == out.ndim == 2 and len(x) == 1) for x in every):
-        return [x if np.ndim(x) == 0 else x[0] for x in every]
-    return every
-
-
-def _written(
-    forward: Callable[..., Any], given: list[Any], settings: dict[str, Any], out: Array
-) -> None:
-    out[...] = forward(*given, **settings)
+    def _last_calls(self) -> list[Last | int | None]:
+        """For each output the call that writes it, None where it is there, or an equal output."""
+        outputs = self._program.outputs
+        return [
+            outputs.index(var) if var in outputs[:k] else self._own.get(var)
+            for k, var in enumerate(outputs)
+        ]

@@ -101,13 +101,23 @@ class Tracer:
         values: Sequence[Any],
         settings: dict[str, Any],
     ) -> None:
-        """One more equation."""
-        if not isinstance(z, Traced):
-            z.__class__ = Traced
-        output = Var(z.shape, z.dtype)
-        given = tuple(self.var(x, value) for x, value in zip(inputs, values, strict=True))
+        """One more equation, or those of the op's decomposition."""
+        z.__class__ = Traced
+        if op.decomposition is not None:
+            with in_mode(Mode(False, z.scope, self)):
+                simpler = op.decomposition(*inputs, **settings)
+            if simpler is not None:
+                self.vars[z] = self.vars[simpler]
+                return
+        array, variables = z._array, self.vars
+        output = variables[z] = Var(array.shape, array.dtype)
+        given = tuple(
+            [
+                variables[x] if type(x) is Traced else self.var(x, value)
+                for x, value in zip(inputs, values, strict=True)
+            ]
+        )
         self.equations.append(Equation(op, given, settings, output, z.scope))
-        self.vars[z] = output
 
     def var(self, x: Any, value: Any) -> Any:
         """What stands for an input of an op."""

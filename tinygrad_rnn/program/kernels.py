@@ -1,0 +1,225 @@
+"""kernels: the calls of NumPy that write the result of an operation into an array.
+
+Each kernel gets the operands, the settings and the array to write into, and gives a list of
+(function, arguments). NumPy's fast ways are chosen here, once, when a Program is bound to arrays:
+bound methods instead of functions, 0-d arrays instead of numbers, products with ones for sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..op import Array, Op
+from ..ops import broadcast_to, clip, matmul, max, maximum, min, minimum, positive, relu, sigmoid
+from ..ops import stack, sum, where
+from ..ops.likelihood import less_one, picked, places, zeroed
+from ..ops.parts import concatenate, unslice
+from ..ops.shape import cast, truncate
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Kernel = Callable[[list[Any], dict[str, Any], Array], list[Call]]
+UFUNCS: dict[str, Any] = {  # by the op's name, which is NumPy's
+    name: getattr(np, name)
+    for names in (
+        "abs add arccos arccosh arcsin arcsinh arctan arctanh cos cosh divide equal exp expm1",
+        "greater greater_equal less less_equal log log1p logaddexp multiply negative not_equal",
+        "power reciprocal sign sin sinh sqrt square subtract tan tanh",
+    )
+    for name in names.split()
+}
+COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
+
+
+def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    """The calls that write the operation's result into `out`."""
+    ufunc = UFUNCS.get(op.name)
+    if ufunc is not None:
+        return [(ufunc, (*[_operand(x, op, given, out) for x in given], out))]
+    kernel = KERNELS.get(op)
+    if kernel is not None:
+        return kernel(given, settings, out)
+    return [(_written, (op.forward, given, settings, out))]
+
+
+def writes_in_place(op: Op) -> bool:
+    """Whether `out` may be the array of an operand of the result's shape."""
+    return op.name in UFUNCS or op in IN_PLACE
+
+
+def _written(
+    forward: Callable[..., Any], given: list[Any], settings: dict[str, Any], out: Array
+) -> None:
+    out[...] = forward(*given, **settings)
+
+
+def _operand(x: Any, op: Op, given: list[Any], out: Array) -> Any:
+    """A Python number as an array, which is faster, where that changes no dtype."""
+    if not isinstance(x, (int, float)):
+        return x
+    if op.name not in COMPARISONS:
+        return np.array(x, out.dtype) if out.dtype.kind == "f" else x
+    dtypes = [y.dtype for y in given if isinstance(y, np.ndarray)]
+    plain = len(dtypes) == 1 and (dtypes[0] == np.int64) == isinstance(x, int)
+    return np.array(x, dtypes[0]) if plain and dtypes[0].kind in "if" else x
+
+
+def _extreme(ufunc: Any) -> Kernel:
+    return lambda given, settings, out: [
+        (ufunc.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]))
+    ]
+
+
+def _larger(ufunc: Any) -> Kernel:
+    return lambda given, settings, out: [
+        (partial(ufunc, out=out), tuple(np.asarray(x, out.dtype) for x in given))
+    ]
+
+
+def _copy(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    return [(np.copyto, (out, given[0], "unsafe"))]
+
+
+def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    """The method `dot` of all rows, the fastest, where it may write into `out`."""
+    a, b = given
+    if not out.flags.c_contiguous or not (a.dtype == b.dtype == out.dtype):
+        return [(_written, (matmul.forward, given, settings, out))]
+    if a.ndim > 2 and b.ndim == 2:
+        rows = a.reshape(-1, a.shape[-1])
+        if not np.shares_memory(rows, a):
+            return [(np.matmul, (a, b, out))]
+        a, out = rows, out.reshape(-1, out.shape[-1])
+    if a.ndim > 2 or b.ndim > 2:
+        return [(np.matmul, (a, b, out))]
+    if a.ndim == 2 and len(a) == 1:
+        a, out = a[0], out[0]
+    elif b.ndim == 2 and b.shape[1] == 1 and b.strides[0] == b.itemsize:
+        b, out = b[:, 0], out.reshape(-1)
+    return [(a.dot, (b, out))]
+
+
+def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    """Of the first or the last axes as a product with ones, several times faster."""
+    (x,), axis, keepdims = given, settings["axis"], settings["keepdims"]
+    plain = [(np.add.reduce, (x, axis, None, out, keepdims))]
+    if axis is None or x.dtype != out.dtype or x.dtype.kind != "f":
+        return plain
+    axes = {k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))}
+    contiguous = x.flags.c_contiguous and out.flags.c_contiguous and x.size > 0
+    count = math.prod([x.shape[k] for k in axes])
+    if contiguous and len(axes) < x.ndim and count > 1:
+        if axes == set(range(len(axes))):
+            return [(np.ones(count, x.dtype).dot, (x.reshape(count, -1), out.reshape(-1)))]
+        if axes == set(range(x.ndim - len(axes), x.ndim)):
+            return [(x.reshape(-1, count).dot, (np.ones(count, x.dtype), out.reshape(-1)))]
+    return plain
+
+
+def _where(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    condition, x, y = given
+    return [(np.copyto, (out, y)), (np.copyto, (out, x, "same_kind", condition))]
+
+
+def _clip(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    return [(np.clip, (*given, out))]
+
+
+def _relu(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    return [(partial(np.maximum, out=out), (given[0], np.array(0, out.dtype)))]
+
+
+def _sigmoid(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    """(1 + tanh(x / 2)) / 2: no overflow, and tanh is fast."""
+    half = np.array(0.5, out.dtype)
+    halved, scaled = (np.multiply, (given[0], half, out)), (np.multiply, (out, half, out))
+    return [halved, (np.tanh, (out, out)), scaled, (np.add, (out, half, out))]
+
+
+def _stack(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    if settings["axis"] != 0 or any(x.dtype != out.dtype for x in given):
+        return [(_written, (stack.forward, given, settings, out))]
+    return [(partial(np.concatenate, axis=0, out=out), ([x[None] for x in given],))]
+
+
+def _concatenate(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    return [(partial(np.concatenate, out=out, **settings), (given,))]
+
+
+def _unslice(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    parts = [out[index] for index in settings["indices"]]
+    return [
+        (out.fill, (0,)),
+        *[(np.add, (part, x, part)) for part, x in zip(parts, given, strict=True)],
+    ]
+
+
+def _places(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    (targets,), size = given, settings["size"]
+    rows = np.arange(targets.size, dtype=out.dtype).reshape(targets.shape) * size
+    first = partial(np.maximum, out=out)  # which takes no third argument by place
+    return [(first, (targets, np.array(0, targets.dtype))), (np.add, (out, rows, out))]
+
+
+def _picked(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    x, where = given
+    if not x.flags.c_contiguous:
+        return [(_written, (picked.forward, given, settings, out))]
+    return [(x.reshape(-1).take, (where, None, out, "clip"))]
+
+
+def _less_one(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    x, where = given
+    if not out.flags.c_contiguous:
+        return [(_written, (less_one.forward, given, settings, out))]
+    return [*_unless_there(x, out), (_subtract_one, (out.reshape(-1), where))]
+
+
+def _subtract_one(flat: Array, where: Array) -> None:
+    flat[where] -= 1
+
+
+def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+    x, rows = given
+    return [*_unless_there(x, out), (_zero_rows, (out, rows))]
+
+
+def _zero_rows(out: Array, rows: Array) -> None:
+    if b"\x01" in rows.tobytes():  # most often there is none
+        out[rows] = 0
+
+
+def _unless_there(x: Array, out: Array) -> list[Call]:
+    """A copy of x, unless it is in that place already."""
+    there = x.ctypes.data == out.ctypes.data and x.strides == out.strides
+    return [] if there else [(np.copyto, (out, x))]
+
+
+KERNELS: dict[Op, Kernel] = {
+    broadcast_to: _copy,
+    cast: _copy,
+    clip: _clip,
+    concatenate: _concatenate,
+    less_one: _less_one,
+    matmul: _product,
+    max: _extreme(np.maximum),
+    maximum: _larger(np.maximum),
+    min: _extreme(np.minimum),
+    minimum: _larger(np.minimum),
+    picked: _picked,
+    places: _places,
+    positive: _copy,
+    relu: _relu,
+    sigmoid: _sigmoid,
+    stack: _stack,
+    sum: _sum,
+    truncate: _copy,
+    unslice: _unslice,
+    where: _where,
+    zeroed: _zeroed,
+}
+IN_PLACE = {relu, sigmoid, less_one, zeroed}
