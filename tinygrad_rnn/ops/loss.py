@@ -129,7 +129,7 @@ def _check_targets(logits: Any, targets: Any) -> None:
 
 
 def _check_range(V: int, ignore_index: int, ids: Any) -> None:
-    if not ids.size or (ids.min() >= 0 and ids.max() < V):
+    if not ids.size or ids.astype(np.uint64, copy=False).max() < V:  # negative ones are large then
         return
     wrong = ((ids < 0) | (ids >= V)) & (ids != ignore_index)
     if wrong.any():

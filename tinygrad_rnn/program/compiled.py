@@ -26,14 +26,15 @@ class _Entry(NamedTuple):
 
     run: Runner
     result: Tree
+    count: int  # of the results
     flags: tuple[tuple[Tensor, bool], ...]  # the leaves, and whether they required a gradient
 
     def fits(self) -> bool:
-        """Whether the leaves are still what they were when it was traced."""
-        return all(
-            x.requires_grad == flag and (x.shape, x.dtype) == (var.shape, var.dtype)
-            for (x, flag), (var, _) in zip(self.flags, self.run.program.leaves, strict=True)
-        )
+        """Whether the leaves require gradients as they did when it was traced."""
+        for x, flag in self.flags:  # a loop is what a small step has time for
+            if x._requires_grad is not flag:
+                return False
+        return True
 
 
 class Compiled:
@@ -63,16 +64,17 @@ class Compiled:
         watch = mode.get().watch
         if watch is not None and watch.traces:
             return self._within(inputs)
-        values = values_of(inputs)
-        arrays = [_array(place, x) for place, x in values.items()]
-        entry = self._entry(inputs, tuple(values), arrays)
+        arrays, key = _taken(inputs)
+        entry = self._entries.get(key)
+        if entry is None or not entry.fits():
+            entry = self._traced(inputs, arrays, key)
         outputs = entry.run(arrays)
         gradients = entry.run.program.gradients
-        count = len(outputs) - len(gradients)
         if self._verify:
             self._compare(inputs, arrays, entry.run.program, outputs)
+        count = entry.count
         for tensor, g in zip(gradients, outputs[count:], strict=True):
-            tensor.grad = leaf(g if tensor.grad is None else tensor.grad.data + g)
+            tensor._grad = leaf(g if tensor._grad is None else tensor._grad._array + g)
         return rebuilt(entry.result, [leaf(y) for y in outputs[:count]])
 
     def _within(self, inputs: Tree) -> Tree:
@@ -83,28 +85,25 @@ class Compiled:
         values = [y.detach() if isinstance(y, Tensor) else y for y in values_of(results).values()]
         return rebuilt(results, values)
 
-    def _entry(self, inputs: Tree, places: tuple[str, ...], arrays: list[Array]) -> _Entry:
-        key = (places, tuple((x.shape, x.dtype.str) for x in arrays))
-        entry = self._entries.get(key)
-        if entry is None or not entry.fits():
-            entry = self._entries[key] = self._traced(inputs, arrays)
-            while len(self._entries) > self._cache_size:
-                self._entries.popitem(last=False)
-        self._entries.move_to_end(key)
-        return entry
-
-    def _traced(self, inputs: Tree, arrays: list[Array]) -> _Entry:
+    def _traced(self, inputs: Tree, arrays: list[Array], key: Any) -> _Entry:
         built: list[Tree] = []
 
         def flat(*tensors: Tensor) -> list[Tensor]:
             built.append(self._f(*rebuilt(inputs, tensors)))
             return [y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[0]).values()]
 
+        for k, x in enumerate(arrays):
+            numeric(x, f"compile: input {k}")
         program = trace(flat, arrays, self._backward)
         self.traces += 1
         flags = tuple((x, x.requires_grad) for _, x in program.leaves)
-        places = rebuilt(built[0], [0] * len(values_of(built[0])))
-        return _Entry(Runner(improved(program)), places, flags)
+        count = len(values_of(built[0]))
+        places = rebuilt(built[0], [0] * count)
+        entry = self._entries[key] = _Entry(Runner(improved(program)), places, count, flags)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._cache_size:
+            self._entries.popitem(last=False)
+        return entry
 
     def _compare(self, inputs: Tree, arrays: list[Array], program: Program, found: Any) -> None:
         """Raises: AssertionError where the step, run as it is, gives something else."""
@@ -124,6 +123,18 @@ class Compiled:
                 )
 
 
+def _taken(inputs: Tree) -> tuple[list[Array], Any]:
+    """The arrays in the inputs; and where they are, with shapes and dtypes: a trace for each."""
+    arrays = []
+    for x in inputs:
+        if type(x) is not np.ndarray:
+            values = values_of(inputs)
+            arrays = [_array(place, x) for place, x in values.items()]
+            return arrays, (tuple(values), *[(x.shape, x.dtype) for x in arrays])
+        arrays.append(x)
+    return arrays, tuple([(x.shape, x.dtype) for x in arrays])
+
+
 def _array(place: str, x: Any) -> Array:
     """An input's array. Raises: TypeError for one that requires a gradient."""
     if isinstance(x, Tensor) and x.requires_grad:
@@ -131,7 +142,7 @@ def _array(place: str, x: Any) -> Array:
             f"compile: input {place} requires a gradient; inputs are data, and what learns is a "
             "Tensor that the step closes over, as a Module's parameters"
         )
-    return numeric(np.asarray(getattr(x, "_array", x)), f"compile: input {place}")
+    return np.asarray(getattr(x, "_array", x))
 
 
 def compile(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..op import Array
 from ..ops.shape import _checked
+from ..tensor import Tensor
 from .kernels import Call, calls_of, writes_in_place
 from .layout import VIEWS, Layout, Row, copied, covers
 from .program import Equation, Program, Var
@@ -31,36 +32,39 @@ class Runner:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._copied: set[int] = set()  # the leaves whose arrays are others at each call
+        self._copied: set[Tensor] = set()  # the leaves whose arrays are others at each call
         self._bind()
 
     def _bind(self) -> None:
         """Arrays for all values, and the calls that fill them."""
         program = self.program
-        self._bound = [tensor._array for _, tensor in program.leaves]
+        leaves = [tensor for _, tensor in program.leaves]
+        self._bound = [(x, x._array) for x in leaves if x not in self._copied]
         self._inputs = [np.empty(var.shape, var.dtype) for var in program.inputs]
         arrays = dict(zip(program.inputs, self._inputs, strict=True))
         arrays |= dict(program.constants)
         self._leaves = []
-        for k, (var, tensor) in enumerate(program.leaves):
-            own = np.array(tensor._array) if k in self._copied else tensor._array
-            arrays[var] = own
-            if k in self._copied:
-                self._leaves.append((own, tensor))
+        for var, tensor in program.leaves:
+            arrays[var] = tensor._array
+            if tensor in self._copied:
+                arrays[var] = np.array(tensor._array)
+                self._leaves.append((arrays[var], tensor))
         binding = _Binding(copied(program), arrays)
         self._calls, self._last = binding.calls, binding.last
         self._outputs = [arrays[var] for var in program.outputs]
 
+    def _rebind(self) -> None:
+        """From now on the leaves whose arrays are others than they were are copied at each call."""
+        changed = [tensor for tensor, bound in self._bound if tensor._array is not bound]
+        self._copied.update(changed)
+        self._bind()
+
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs for these inputs, arrays that nothing else writes or reads."""
-        changed = [
-            k
-            for k, (_, tensor) in enumerate(self.program.leaves)
-            if tensor._array is not self._bound[k] and k not in self._copied
-        ]
-        if changed:
-            self._copied.update(changed)
-            self._bind()
+        for tensor, bound in self._bound:
+            if tensor._array is not bound:
+                self._rebind()
+                break
         for array, given in zip(self._inputs, inputs, strict=True):
             array[...] = given
         for own, tensor in self._leaves:
