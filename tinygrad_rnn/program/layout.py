@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import positive, reshape, stack, transpose
+from ..ops import matmul, positive, reshape, stack, transpose
 from ..ops.parts import _getitem as getitem
 from ..ops.parts import unslice
 from ..ops.shape import _checked
 from .program import Equation, Program, Var
 
+MANY_ROWS, MANY_PRODUCTS = 2, 8  # from which on a copy of a transposed matrix pays
 VIEWS = {getitem, reshape, transpose, _checked}
 
 
@@ -103,6 +104,29 @@ def copied(program: Program) -> Program:
                         equations.append(Equation(positive, (x,), {}, copies[x]))
                 equation = equation._replace(inputs=[copies.get(x, x) for x in equation.inputs])
         equations.append(equation)
+    return replace(program, equations=tuple(equations))
+
+
+def turned(program: Program) -> Program:
+    """With copies of transposed matrices that many products of several rows have to the right.
+
+    A product reads such a matrix faster where its rows lie in a row.
+    """
+    readers: dict[Var, int] = {}
+    for op, inputs, _, _, _ in program.equations:
+        if op is matmul and type(inputs[1]) is Var and len(inputs[0].shape) == 2:
+            if inputs[0].shape[0] >= MANY_ROWS:
+                readers[inputs[1]] = readers.get(inputs[1], 0) + 1
+    copies: dict[Var, Var] = {}
+    equations: list[Equation] = []
+    for equation in program.equations:
+        op, inputs, settings, output, scope = equation
+        if op is matmul and inputs[1] in copies and inputs[0].shape[0] >= MANY_ROWS:
+            equation = Equation(op, (inputs[0], copies[inputs[1]]), settings, output, scope)
+        equations.append(equation)
+        if op is transpose and len(output.shape) == 2 and readers.get(output, 0) >= MANY_PRODUCTS:
+            copies[output] = Var(output.shape, output.dtype)
+            equations.append(Equation(positive, (output,), {}, copies[output]))
     return replace(program, equations=tuple(equations))
 
 

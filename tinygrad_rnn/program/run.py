@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..op import Array
+from ..ops import matmul, sigmoid
 from ..ops.shape import _checked
 from ..tensor import Tensor
-from .kernels import Call, calls_of, writes_in_place
-from .layout import VIEWS, Layout, Row, copied, covers
+from .kernels import UFUNCS, Call, calls_of, writes_in_place
+from .layout import VIEWS, Layout, Row, copied, covers, turned
 from .program import Equation, Program, Var
 
 Place = Var | Row  # what has memory of its own
@@ -49,7 +50,7 @@ class Runner:
             if tensor in self._copied:
                 arrays[var] = np.array(tensor._array)
                 self._leaves.append((arrays[var], tensor))
-        binding = _Binding(copied(program), arrays)
+        binding = _Binding(copied(turned(program)), arrays)
         self._calls, self._last = binding.calls, binding.last
         self._outputs = [arrays[var] for var in program.outputs]
 
@@ -95,6 +96,7 @@ class _Binding:
         self.calls: list[Call] = []
         self._program = program
         self._layout = Layout(program)
+        self._vectors: dict[Var, Array] = {}
         self._memory: dict[Place, Array] = {}
         self._free: dict[tuple[Any, int], list[Array]] = {}
         self._place: dict[Var, Place] = {}
@@ -158,6 +160,7 @@ class _Binding:
             self.arrays[output] = self._joined(first, self._layout.joins[output], output)
             return
         out = self._array(k, equation, given)
+        given, out = self._as_vectors(equation, given, out)
         if covers(equation):
             for x, index in zip(given, settings["indices"], strict=True):
                 part = out[index]
@@ -171,11 +174,33 @@ class _Binding:
         function, arguments = calls[-1] if calls else (None, ())
         target = arguments[-1] if arguments else None
         alone = len(calls) == 1 and self._place.get(output) is output and output in self._results
-        if alone and type(target) is np.ndarray and target.size == out.size:
-            shape = None if target.shape == out.shape else out.shape
+        if alone and type(target) is np.ndarray and target.size == output.size:
+            shape = None if target.shape == output.shape else output.shape
             self._own[output] = Last(function, arguments[:-1], target.shape, out.dtype, shape)
         else:
             self.calls += calls
+
+    def _as_vectors(
+        self, equation: Equation, given: list[Any], out: Array
+    ) -> tuple[list[Any], Array]:
+        """One view for each value of one row, where that serves: what T steps hold stays small."""
+        op, inputs, _, output, _ = equation
+        if len(output.shape) < 2 or output.shape[-1] != output.size:
+            return given, out
+        if op is matmul and len(inputs[0].shape) == len(inputs[1].shape) == 2:
+            return [self._vector(inputs[0], given[0]), given[1]], self._vector(output, out)
+        if op.name in UFUNCS or op is sigmoid:
+            if all(type(x) is not Var or x.shape == output.shape for x in inputs):
+                rows = zip(inputs, given, strict=True)
+                vectors = [self._vector(x, y) if type(x) is Var else y for x, y in rows]
+                return vectors, self._vector(output, out)
+        return given, out
+
+    def _vector(self, var: Var, array: Array) -> Array:
+        found = self._vectors.get(var)
+        if found is None:
+            found = self._vectors[var] = array[(0,) * (array.ndim - 1)]
+        return found
 
     def _joined(self, first: Array, var: Var, output: Var) -> Array:
         """A stack whose members lie in a row."""
@@ -205,6 +230,8 @@ class _Binding:
                 continue
             if x.shape == output.shape and x.dtype == output.dtype and x in self._memory:
                 self._memory[output] = self._memory.pop(x)
+                if x in self._vectors:
+                    self._vectors[output] = self._vectors[x]
                 return array
         return None
 
