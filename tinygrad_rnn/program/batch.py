@@ -22,7 +22,8 @@ from .program import Equation, Program, Var
 from .simplify import hashable
 
 FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
-LARGEST = 2**16  # bytes of a value that is worth to be stacked: stacks should stay in the cache
+LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache
+LARGEST_FACTOR = 2**16  # the same for products, which gain more
 POINTWISE = {cast, truncate, zeroed}  # besides those that are marked elementwise
 REDUCTIONS = {sum, max, min}
 BY_PLACE = {picked, less_one}
@@ -85,15 +86,17 @@ def _static(program: Program) -> set[Var]:
 def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> Any:
     """What equal equations share besides the operations around; None for one that stays alone."""
     op, inputs, settings, output, _ = equation
-    if output in static or output.nbytes > LARGEST:
+    if output in static:
         return None
     if op is matmul:
         a, b = inputs
-        if max_bytes(a, b, but=static) > LARGEST:
+        if max_bytes(a, b, output, but=static) > LARGEST_FACTOR:
             return None
         if b in static and len(b.shape) == 2 and len(a.shape) < 3:
             return a.shape, b
         return (a, b.shape) if a in static and len(a.shape) == 2 and len(b.shape) < 3 else None
+    if output.nbytes > LARGEST:
+        return None
     if op in BY_PLACE:
         maker = makers.get(inputs[1])
         return (output.shape, inputs[0].shape) if maker and maker[0] is places else None
