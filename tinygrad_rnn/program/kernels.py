@@ -134,10 +134,10 @@ def _relu(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
 
 
 def _sigmoid(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    """(1 + tanh(x / 2)) / 2: no overflow, and tanh is fast."""
-    half = np.array(0.5, out.dtype)
-    halved, scaled = (np.multiply, (given[0], half, out)), (np.multiply, (out, half, out))
-    return [halved, (np.tanh, (out, out)), scaled, (np.add, (out, half, out))]
+    """1 / (1 + exp(-x)), exact for large and small x."""
+    one = np.array(1, out.dtype)
+    powers = (np.negative, (given[0], out)), (np.exp, (out, out))
+    return [*powers, (np.add, (out, one, out)), (np.divide, (one, out, out))]
 
 
 def _stack(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:

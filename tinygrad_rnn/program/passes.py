@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .align import aligned
 from .batch import batched
+from .gates import gated
 from .program import Program
 from .simplify import simplified
 from .sums import reassociated
@@ -18,6 +19,7 @@ Pass = Callable[[Program], Program]
 
 PASSES: tuple[Pass, ...] = (
     simplified,
+    gated,
     widened,
     reassociated,
     simplified,

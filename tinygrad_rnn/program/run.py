@@ -11,6 +11,7 @@ from ..op import Array
 from ..ops import matmul, sigmoid
 from ..ops.shape import _checked
 from ..tensor import Tensor
+from .code import function_of
 from .kernels import UFUNCS, Call, calls_of, writes_in_place
 from .layout import VIEWS, Layout, Row, copied, covers, turned
 from .program import Equation, Program, Var
@@ -52,6 +53,7 @@ class Runner:
                 self._leaves.append((arrays[var], tensor))
         binding = _Binding(copied(turned(program)), arrays)
         self._calls, self._last = binding.calls, binding.last
+        self._run = function_of(binding.calls)
         self._outputs = [arrays[var] for var in program.outputs]
 
     def _rebind(self) -> None:
@@ -70,8 +72,8 @@ class Runner:
             array[...] = given
         for own, tensor in self._leaves:
             own[...] = tensor._array
-        for function, arguments in self._calls:
-            function(*arguments)
+        with np.errstate(all="ignore"):
+            self._run()
         outputs = []
         for array, last in zip(self._outputs, self._last, strict=True):
             if last is None or type(last) is int:
@@ -185,14 +187,18 @@ class _Binding:
     ) -> tuple[list[Any], Array]:
         """One view for each value of one row, where that serves: what T steps hold stays small."""
         op, inputs, _, output, _ = equation
+        last = output.shape[-1:]
         if len(output.shape) < 2 or output.shape[-1] != output.size:
             return given, out
         if op is matmul and len(inputs[0].shape) == len(inputs[1].shape) == 2:
             return [self._vector(inputs[0], given[0]), given[1]], self._vector(output, out)
         if op.name in UFUNCS or op is sigmoid:
-            if all(type(x) is not Var or x.shape == output.shape for x in inputs):
+            if all(type(x) is not Var or x.shape in (output.shape, last) for x in inputs):
                 rows = zip(inputs, given, strict=True)
-                vectors = [self._vector(x, y) if type(x) is Var else y for x, y in rows]
+                vectors = [
+                    self._vector(x, y) if type(x) is Var and x.shape != last else y
+                    for x, y in rows
+                ]
                 return vectors, self._vector(output, out)
         return given, out
 

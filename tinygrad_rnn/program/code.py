@@ -1,0 +1,110 @@
+"""code: a list of calls as one Python function, with loops where the same calls come again and again.
+
+For each time step a loop has one tuple of arrays instead of two for each call: for long sequences
+these take more time to fetch from memory than the calls that they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .kernels import Call
+
+LONG = 1000  # calls from which on repetitions become loops
+MOST = 64  # calls in the body of a loop
+FEWEST = 8  # rounds of a loop
+
+
+class Loop(NamedTuple):
+    """Calls from `start` on: `rounds` times the same `size` calls, with other arrays."""
+
+    start: int
+    size: int
+    rounds: int
+
+
+def function_of(calls: Sequence[Call]) -> Callable[[], None]:
+    """A function that makes the calls, one after another."""
+    names: dict[str, Any] = {}
+    lines = ["def run():"]
+    at = 0
+    for loop in [*_loops(calls), Loop(len(calls), 0, 0)]:
+        if at < loop.start:
+            several = _name(list(calls[at : loop.start]), names)
+            lines.append(f" for function, arguments in {several}: function(*arguments)")
+        if loop.rounds:
+            lines += _loop_lines(calls, loop, names)
+        at = loop.start + loop.size * loop.rounds
+    exec("\n".join([*lines, " return"]), names)
+    run: Callable[[], None] = names["run"]
+    return run
+
+
+def _name(value: Any, names: dict[str, Any]) -> str:
+    name = f"x{id(value)}"
+    names[name] = value  # which keeps it alive, so that its id stays its own
+    return name
+
+
+def _loops(calls: Sequence[Call]) -> list[Loop]:
+    """Where the same functions are called in the same order, the longest first from each place."""
+    if len(calls) < LONG:
+        return []
+    numbers: dict[Any, int] = {}
+    kinds = np.array([numbers.setdefault(_kind(call), len(numbers)) for call in calls])
+    lengths = [_equal_ahead(kinds, size) for size in range(1, MOST + 1)]
+    found, at = [], 0
+    while at < len(calls):
+        best = max(
+            (Loop(at, size, int(lengths[size - 1][at]) // size + 1) for size in range(1, MOST + 1)
+             if at < len(lengths[size - 1])),
+            key=lambda loop: (loop.size * loop.rounds, -loop.size), default=Loop(at, 1, 1),
+        )  # fmt: skip
+        if best.rounds >= FEWEST:
+            found.append(best)
+            at += best.size * best.rounds
+        else:
+            at += 1
+    return found
+
+
+def _kind(call: Call) -> Any:
+    """The function, for a method of an array its name; and how many arguments."""
+    function, arguments = call
+    owner = getattr(function, "__self__", None)
+    return function.__name__ if isinstance(owner, np.ndarray) else function, len(arguments)
+
+
+def _equal_ahead(kinds: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """For each place how many calls from it on are of the kind of those `size` later."""
+    equal = kinds[:-size] == kinds[size:]
+    places = np.arange(len(equal))
+    ends = np.where(equal, len(equal), places)
+    return np.minimum.accumulate(ends[::-1])[::-1] - places
+
+
+def _loop_lines(calls: Sequence[Call], loop: Loop, names: dict[str, Any]) -> list[str]:
+    start, size, rounds = loop
+    columns: dict[tuple[int, ...], str] = {}
+    values: list[list[Any]] = []
+    body = []
+    for k in range(start, start + size):
+        column = [calls[k + size * n] for n in range(rounds)]
+        slots = list(zip(*[(function, *arguments) for function, arguments in column], strict=True))
+        spelled = []
+        for slot in slots:
+            if all(x is slot[0] for x in slot):
+                spelled.append(_name(slot[0], names))
+                continue
+            key = tuple(map(id, slot))
+            if key not in columns:
+                columns[key] = f"v{len(columns)}"
+                values.append(list(slot))
+            spelled.append(columns[key])
+        body.append(f"  {spelled[0]}({', '.join(spelled[1:])})")
+    rows = list(zip(*values, strict=True))
+    targets = "".join(f"{name}, " for name in columns.values())
+    return [f" for {targets or '_'} in {_name(rows, names)}:", *body]
