@@ -149,18 +149,25 @@ def _groups(program: Program, keys: list[Any]) -> dict[int, _Group]:
 def _depths(program: Program, classes: list[list[int]]) -> list[list[int]]:
     """For each member of each class how many of its class it waits for, one after another."""
     column = {k: c for c, members in enumerate(classes) for k in members}
-    n = len(program.equations)
-    depths = np.zeros((n + 1, len(classes)), np.int32)  # the last row: what is known
-    rows = list(depths)
-    place = {equation[3]: k for k, equation in enumerate(program.equations)}
-    for k, (_, inputs, _, _, _) in enumerate(program.equations):
-        above = {place[x] for x in inputs if type(x) is Var and x in place}
-        row = rows[k]
-        for j in above:
-            np.maximum(row, rows[j], out=row)
-        if k in column:
-            row[column[k]] += 1
-    return [depths[members, c].tolist() for c, members in enumerate(classes)]
+    none = np.zeros(len(classes), np.int32)
+    row_of: dict[Any, Any] = dict.fromkeys(program.known(), none)
+    found: list[list[int]] = [[] for _ in classes]
+    for k, (_, inputs, _, output, _) in enumerate(program.equations):
+        row = none
+        for x in inputs:
+            if type(x) is Var:
+                other = row_of[x]
+                if row is none:
+                    row = other
+                elif other is not row and other is not none:
+                    row = np.maximum(row, other)
+        c = column.get(k)
+        if c is not None:
+            row = row.copy()
+            row[c] += 1
+            found[c].append(int(row[c]))
+        row_of[output] = row
+    return found
 
 
 def _stackable(members: list[Equation]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import update_wrapper
@@ -15,16 +16,21 @@ from ..op import Array
 from ..tape import mode
 from ..tensor import Tensor, leaf
 from ..tree import Tree, rebuilt, values_of
+from .blocks import Together
 from .passes import improved
 from .program import Program
 from .run import Runner
+from .simplify import simplified
 from .trace import trace
+from .workers import Blocks
+
+BatchAxis = int | tuple[int | None, ...] | None
 
 
 class _Entry(NamedTuple):
     """What was made of one trace: how to run it, and how the results are built."""
 
-    run: Runner
+    run: Runner | Blocks
     result: Tree
     count: int  # of the results
     flags: tuple[tuple[Tensor, bool], ...]  # the leaves, and whether they required a gradient
@@ -44,13 +50,21 @@ class Compiled:
     """
 
     def __init__(
-        self, f: Callable[..., Any], backward: bool, verify: bool, cache_size: int
+        self,
+        f: Callable[..., Any],
+        backward: bool,
+        verify: bool,
+        cache_size: int,
+        batch_axis: BatchAxis,
+        workers: int,
     ) -> None:
         update_wrapper(self, f, updated=())
         self._f = f
         self._backward = backward
         self._verify = verify
         self._cache_size = cache_size
+        self._batch_axis = batch_axis
+        self._workers = workers
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
         self.traces = 0
 
@@ -99,11 +113,25 @@ class Compiled:
         flags = tuple((x, x.requires_grad) for _, x in program.leaves)
         count = len(values_of(built[0]))
         places = rebuilt(built[0], [0] * count)
-        entry = self._entries[key] = _Entry(Runner(improved(program)), places, count, flags)
+        entry = self._entries[key] = _Entry(self._runner(program), places, count, flags)
         self._entries.move_to_end(key)
         while len(self._entries) > self._cache_size:
             self._entries.popitem(last=False)
         return entry
+
+    def _runner(self, program: Program) -> Runner | Blocks:
+        """In blocks of the batch, where that was asked for and can be; else as a whole."""
+        axes = self._batch_axis
+        if axes is not None:
+            axes = axes if isinstance(axes, tuple) else (axes,) * len(program.inputs)
+            try:
+                return Blocks(simplified(program), axes, self._workers)
+            except Together as why:
+                warnings.warn(
+                    f"compile: the step is run as a whole, not in blocks of the batch: {why}",
+                    stacklevel=5,
+                )
+        return Runner(improved(program))
 
     def _compare(self, inputs: Tree, arrays: list[Array], program: Program, found: Any) -> None:
         """Raises: AssertionError where the step, run as it is, gives something else."""
@@ -151,6 +179,8 @@ def compile(
     backward: bool = True,
     verify: bool = False,
     cache_size: int = 8,
+    batch_axis: BatchAxis = None,
+    workers: int = 1,
 ) -> Any:
     """A function that does what `loss = f(*inputs); loss.backward()` does, replayed from a trace.
 
@@ -170,6 +200,7 @@ def compile(
     >>> step(np.array([3.0, 4.0])).item(), w.grad
     (11.0, Tensor([3., 4.]))
     """
+    options = backward, verify, cache_size, batch_axis, workers
     if f is None:
-        return lambda f: Compiled(f, backward, verify, cache_size)
-    return Compiled(f, backward, verify, cache_size)
+        return lambda f: Compiled(f, *options)
+    return Compiled(f, *options)

@@ -22,10 +22,9 @@ PASSES: tuple[Pass, ...] = (
     gated,
     widened,
     reassociated,
+    aligned,
     simplified,
     batched,
-    simplified,
-    aligned,
     simplified,
 )
 

@@ -171,13 +171,21 @@ def _axes(equation: Equation) -> tuple[int, ...]:
     return tuple(range(ndim))[::-1] if axes is None else tuple([k % ndim for k in axes])
 
 
-def _getitem(equation: Equation, known: _Known) -> Var | None:
-    """A step of a stack is what was put there."""
-    stacked = known.maker(equation.inputs[0], stack)
-    index = equation.settings["index"]
+def _getitem(equation: Equation, known: _Known) -> Var | Equation | None:
+    """A step of a stack is what was put there; a part that is all of an array is a reshape."""
+    (x,), output, index = equation.inputs, equation.output, equation.settings["index"]
+    if x.size == output.size and not _turns(index):
+        return equation._replace(op=reshape, settings={"shape": output.shape})
+    stacked = known.maker(x, stack)
     if stacked is not None and type(index) is int and stacked.settings["axis"] == 0:
         return stacked.inputs[index]
     return None
+
+
+def _turns(index: Any) -> bool:
+    """Whether an index puts entries into another order."""
+    several = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(k, slice) and k.step is not None and k.step < 0 for k in several)
 
 
 def _stack(equation: Equation, known: _Known) -> Var | Equation | None:
@@ -251,8 +259,8 @@ def _unslice(equation: Equation, known: _Known) -> Var | Equation | None:
     _, inputs, settings, output, _ = equation
     indices = settings["indices"]
     T = output.shape[0] if output.shape else 0
-    if len(inputs) == 1 and inputs[0].shape == output.shape:
-        return inputs[0]
+    if len(inputs) == 1 and inputs[0].size == output.size and not _turns(indices[0]):
+        return equation._replace(op=reshape, settings={"shape": output.shape})
     if len(inputs) == T and {type(k) for k in indices} == {int} and set(indices) == set(range(T)):
         steps = dict(zip(indices, inputs, strict=True))
         ordered = tuple([steps[t] for t in range(T)])

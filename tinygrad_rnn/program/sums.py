@@ -7,6 +7,7 @@ stacked operands, a sum of many equal terms one sum over their stack.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Op
-from ..ops import add, matmul, multiply, stack, sum, transpose
+from ..ops import add, matmul, multiply, reshape, stack, sum, transpose
 from ..ops.elementwise import positive
 from ..ops.parts import concatenate
 from .program import Equation, Program, Var
@@ -152,16 +153,27 @@ def _joined(
         yield Equation(stack, tuple(several), {"axis": 0}, stacked, scope)
         yield Equation(sum, (stacked,), {"axis": 0, "keepdims": False}, total, scope)
         return
-    factors = [makers[x].inputs for x in several]
-    K = int(np.sum([b.shape[0] for _, b in factors]))
-    columns = []
-    for a, _ in factors:
+    columns, rows = [], []
+    for x in several:
+        a, b = makers[x].inputs
         turned = Var(a.shape[::-1], a.dtype)
         yield Equation(transpose, (a,), {"axes": None}, turned, scope)
         columns.append(turned)
-    left, right = Var((K, total.shape[0]), total.dtype), Var((K, total.shape[1]), total.dtype)
-    yield Equation(concatenate, tuple(columns), {"axis": 0}, left, scope)
-    yield Equation(concatenate, tuple([b for _, b in factors]), {"axis": 0}, right, scope)
-    turned = Var(left.shape[::-1], left.dtype)
-    yield Equation(transpose, (left,), {"axes": None}, turned, scope)
-    yield Equation(matmul, (turned, right), {}, total, scope)
+        rows.append(b)
+    yield from (left := list(_together(columns, scope)))
+    yield from (right := list(_together(rows, scope)))
+    turned = Var(left[-1][3].shape[::-1], total.dtype)
+    yield Equation(transpose, (left[-1][3],), {"axes": None}, turned, scope)
+    yield Equation(matmul, (turned, right[-1][3]), {}, total, scope)
+
+
+def _together(several: list[Var], scope: tuple[str, ...]) -> Iterator[Equation]:
+    """Matrices below one another."""
+    first = several[0]
+    rows = Var((builtins.sum(x.shape[0] for x in several), first.shape[1]), first.dtype)
+    if any(x.shape != first.shape for x in several):
+        yield Equation(concatenate, tuple(several), {"axis": 0}, rows, scope)
+        return
+    stacked = Var((len(several), *first.shape), first.dtype)
+    yield Equation(stack, tuple(several), {"axis": 0}, stacked, scope)
+    yield Equation(reshape, (stacked,), {"shape": rows.shape}, rows, scope)

@@ -1,0 +1,123 @@
+"""workers: a Program run block by block of the batch, on threads.
+
+NumPy lets other threads run while it computes, so blocks of rows on several threads take several
+cores; and what a block needs stays in the cache of its core.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..op import Array
+from .blocks import PARTIAL, cut, located, strides
+from .passes import improved
+from .program import Program
+from .run import Runner
+
+CACHED = 2**23  # bytes of all values of a block
+FEWEST_ROWS = 64  # a product of fewer is slow
+
+
+class Blocks:
+    """A Program cut along its batch. axes: of each input, None for one without a batch.
+
+    Raises: Together where the equations do not show that the rows are independent.
+    """
+
+    def __init__(self, program: Program, axes: Sequence[int | None], workers: int) -> None:
+        self.program = program
+        sizes = {
+            x.shape[axis] for x, axis in zip(program.inputs, axes, strict=True) if axis is not None
+        }
+        (B,) = sizes
+        where = strides(program, axes, B)
+        self._workers = workers
+        self._slices = _slices(B, _count(program, B, workers))
+        smaller = {n: improved(cut(program, where, B, n)) for n in {b - a for a, b in self._slices}}
+        self._runners = [{n: Runner(p) for n, p in smaller.items()} for _ in range(workers)]
+        self._inputs = [where.get(x) for x in program.inputs]
+        self._places = [(where.get(x), x) for x in program.outputs]
+        self._B = B
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs for these inputs."""
+        outputs = [None if s == PARTIAL else np.empty(x.shape, x.dtype) for s, x in self._places]
+        if self._pool is None:
+            totals = [self._share(0, inputs, outputs)]
+        else:
+            with _threads().limit(limits=1, user_api="blas"):
+                shares = [
+                    self._pool.submit(self._share, k, inputs, outputs)
+                    for k in range(self._workers)
+                ]
+                totals = [share.result() for share in shares]
+        for k in range(len(outputs)):
+            if outputs[k] is None:
+                outputs[k] = totals[0][k]
+                for total in totals[1:]:
+                    outputs[k] = outputs[k] + total[k]
+        return outputs  # type: ignore[return-value]
+
+    def _share(self, worker: int, inputs: Sequence[Array], outputs: list[Any]) -> list[Any]:
+        """The worker's blocks: rows are written into outputs, sums over the batch returned."""
+        totals: list[Any] = [None] * len(outputs)
+        for start, end in self._slices[worker :: self._workers]:
+            rows = [
+                x if s is None else _rows(x, s, self._B, start, end)
+                for x, s in zip(inputs, self._inputs, strict=True)
+            ]
+            found = self._runners[worker][end - start](rows)
+            for k, (stride, _) in enumerate(self._places):
+                if stride != PARTIAL:
+                    place = outputs[k]
+                    if stride is not None:
+                        place = _rows(place, stride, self._B, start, end)
+                    place[...] = found[k].reshape(place.shape)
+                elif totals[k] is None:
+                    totals[k] = found[k]
+                else:
+                    totals[k] += found[k]
+        return totals
+
+
+def _rows(x: Array, stride: int, B: int, start: int, end: int) -> Array:
+    """The part of an array with these rows of the batch."""
+    axis, outer, inner = located(x.shape, stride, B)
+    whole = (slice(None),) * axis
+    if outer == inner == 1:
+        return x[(*whole, slice(start, end))]
+    apart = x.reshape(*x.shape[:axis], outer, B, inner, *x.shape[axis + 1 :])
+    return apart[(*whole, slice(None), slice(start, end))]
+
+
+def _slices(B: int, count: int) -> list[tuple[int, int]]:
+    """Blocks whose sizes differ by one at the most."""
+    ends = [B * k // count for k in range(count + 1)]
+    return list(zip(ends[:-1], ends[1:], strict=True))
+
+
+def _count(program: Program, B: int, workers: int) -> int:
+    """How many blocks: each fits into the cache; as many for each worker."""
+    row = sum(equation.output.nbytes for equation in program.equations) / B
+    size = min(B, max(FEWEST_ROWS, int(CACHED / row)))
+    return min(B, math.ceil(B / size / workers) * workers)
+
+
+@lru_cache(maxsize=1)
+def _threads() -> Any:
+    """What holds BLAS to one thread. Raises: ModuleNotFoundError without threadpoolctl."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "compile: workers need threadpoolctl, which holds BLAS to one thread; "
+            'pip install "tinygrad_rnn[threads]"'
+        ) from error
+    return ThreadpoolController()
