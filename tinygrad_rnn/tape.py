@@ -75,19 +75,19 @@ class Totals:
 
     def receive(self, node: Node, gradient: Any, op: Op) -> None:
         """What a rule of the op gave for the node has arrived: it waits, or is added."""
+        if type(gradient) is Term:
+            self.wait(node, gradient)
+            return
         array = node._array
         try:
             if gradient.shape != array.shape or gradient.dtype is not array.dtype:
                 gradient = _fitted(gradient, node, op)
         except AttributeError as error:
-            if type(gradient) is not Term:
-                raise _no_array(gradient, node, op) from error
-            self.wait(node, gradient)
+            raise _no_array(gradient, node, op) from error
+        if node in self.arrays:
+            self.add(node, gradient)
         else:
-            if node in self.arrays:
-                self.add(node, gradient)
-            else:
-                self.arrays[node] = gradient
+            self.arrays[node] = gradient
 
     def wait(self, node: Node, term: Term) -> None:
         """One more product has arrived for the node."""

@@ -280,7 +280,7 @@ class Tensor(Methods):
         except (TypeError, ValueError) as error:
             raise ops.addmm.explain(error, (self._array, a._array, b._array)) from error
         needs = self._requires_grad, a._requires_grad, b._requires_grad
-        return _node(array, ops.addmm, inputs, _NOTHING, needs)
+        return _node(array, ops.addmm, inputs, _NOTHING, needs if True in needs else _NONE)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -397,7 +397,7 @@ def _record_several(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -
         array = op.forward(*values, **settings) if settings else op.forward(*values)
     except (TypeError, ValueError, IndexError) as error:
         raise op.explain(error, values) from error
-    return _node(array, op, tuple(kept), settings, tuple(needs))
+    return _node(array, op, tuple(kept), settings, tuple(needs) if True in needs else _NONE)
 
 
 def _node(
@@ -407,9 +407,12 @@ def _node(
     settings: dict[str, Any],
     needs: tuple[bool, ...],
 ) -> Tensor:
-    """The result of an op and, where an input needs a gradient, its place on the tape."""
+    """The result of an op and, where an input needs a gradient, its place on the tape.
+
+    needs: which inputs do; empty where none does.
+    """
     now = _mode()
-    if True in needs and now.recording and op.differentiable:
+    if needs and now.recording and op.differentiable:
         z = _new(Tensor)
         z._array = array if type(array) is np.ndarray else np.asarray(array)
         z.op = op
