@@ -70,7 +70,7 @@ class Totals:
             held += gradient
         else:
             held = self.arrays[node] = held + gradient
-            if type(held) is np.ndarray:
+            if type(held) is np.ndarray and held.size > 1:  # one entry is slower in place
                 self.owned.add(node)
 
     def receive(self, node: Node, gradient: Any, op: Op) -> None:
