@@ -754,3 +754,30 @@ def test_what_lies_before_a_wanted_result_may_be_written() -> None:
     np.testing.assert_array_equal(tg.grad(y, z)[0].data, [2, 4])
     with pytest.raises(RuntimeError, match="was written"):
         tg.grad(y, x)
+
+
+# What a node keeps
+
+
+def test_a_node_keeps_its_inputs_and_gives_their_arrays() -> None:
+    """An operand that is no Tensor is kept as the array it was; `values` are the arrays."""
+    x, numbers = leaf([1, 2]), [3.0, 4.0]
+    y, z = x * numbers, numbers - x
+    numbers[0] = 9.0
+    for node, place in [(y, 1), (z, 0)]:
+        np.testing.assert_array_equal(node.inputs[place], [3, 4])
+        assert node.values[place] is node.inputs[place]
+        assert node.values[1 - place] is x.data
+    (y + z).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [2, 3])
+
+
+@pytest.mark.parametrize("f", [lambda x, c: x * c, lambda x, c: c - x, lambda x, c: x + c])
+def test_an_input_without_a_gradient_is_guarded_too(f: Any) -> None:
+    """Written after it was recorded it is an error, whichever operand it was."""
+    x, c = leaf([1, 2]), tg.Tensor([3.0, 4.0], name="c")
+    y = f(x, c).sum()
+    c.data += 1
+    with pytest.raises(RuntimeError, match="c was written after it was recorded"):
+        y.backward()
+    assert x.grad is None

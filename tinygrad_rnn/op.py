@@ -22,7 +22,6 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rule = Callable[..., Any]
-_ARRAYS = {np.ndarray}
 
 
 class Op:
@@ -34,6 +33,7 @@ class Op:
     edges: for each input its derivative rule, None where it has none.
     differentiable: whether any input has one.
     elementwise: inputs broadcast against each other, entry by entry.
+    small: takes one input or two, and nothing else.
     variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
     is_part: takes a part of its first input x. Its only rule is for all parts of one x together,
     `(gradients, x, indices) -> gradient of x`, since one array of zeros can hold them all.
@@ -46,6 +46,19 @@ class Op:
     decomposition: the same function written in simpler ops, for a Program, which can share their
     results and compute them into buffers; None where the op is simple itself.
     """
+
+    # What is looked at for each node is in slots, which are several times faster than a dict.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_plain_count",
+        "differentiable",
+        "edges",
+        "forward",
+        "is_part",
+        "small",
+        "variadic",
+    )
 
     def __init__(
         self,
@@ -77,6 +90,7 @@ class Op:
         self.differentiable = any(self.edges)
         self._open = bool(rest) and not self.variadic
         self._plain_count = -1 if rest or self.settings else len(self.inputs)
+        self.small = 1 <= self._plain_count <= 2
         self._names = frozenset(self.settings)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         self._usual = {n: self._defaults[n] for n in self.settings if n in self._defaults}
@@ -92,15 +106,15 @@ class Op:
 
     def apply(self, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """The same with every input at its place and every setting given."""
-        if set(map(type, inputs)) != _ARRAYS:
-            for x in inputs:
+        for x in inputs:
+            if type(x) is not np.ndarray:
                 record = getattr(x, "__record__", None)
                 if record is not None:
                     return record(self, inputs, settings)
                 if type(x) is list or type(x) is tuple:
                     inputs = tuple([np.asarray(y) if type(y) is type(x) else y for y in inputs])
         try:
-            return self.forward(*inputs, **settings)
+            return self.forward(*inputs, **settings) if settings else self.forward(*inputs)
         except (TypeError, ValueError, IndexError) as error:
             raise self.explain(error, inputs) from error
 

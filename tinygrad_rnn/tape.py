@@ -7,7 +7,7 @@ reachable from an output, sorted by serial, are a tape in a valid order: no recu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
@@ -70,8 +70,24 @@ class Totals:
             held += gradient
         else:
             held = self.arrays[node] = held + gradient
-            if type(held) is np.ndarray:
+            if type(held) is np.ndarray and held.size > 1:  # one entry is slower in place
                 self.owned.add(node)
+
+    def receive(self, node: Node, gradient: Any, op: Op) -> None:
+        """What a rule of the op gave for the node has arrived: it waits, or is added."""
+        if type(gradient) is Term:
+            self.wait(node, gradient)
+            return
+        array = node._array
+        try:
+            if gradient.shape != array.shape or gradient.dtype is not array.dtype:
+                gradient = _fitted(gradient, node, op)
+        except AttributeError as error:
+            raise _no_array(gradient, node, op) from error
+        if node in self.arrays:
+            self.add(node, gradient)
+        else:
+            self.arrays[node] = gradient
 
     def wait(self, node: Node, term: Term) -> None:
         """One more product has arrived for the node."""
@@ -197,62 +213,71 @@ def pullback(
     totals = Totals()
     for node, cotangent in zip(outputs, cotangents, strict=True):
         totals.add(node, cotangent)
-    arrays, waiting, owned = totals.arrays, totals.waiting, totals.owned
+    arrays, waiting, receive = totals.arrays, totals.waiting, totals.receive
     watch = mode.get().watch
     tracing = watch if watch is not None and watch.traces else None
     if tracing is not None:
         watch, create_graph = None, True
+    short = watch is None and useful is None and not create_graph
     with in_mode(Mode(create_graph, (), tracing)) as now:
         for node in reversed(nodes):
-            if node in waiting and not _passed_on(node, totals, wanted):
+            if waiting and node in waiting and not _passed_on(node, totals, wanted):
                 totals.gather(node)
             g = arrays.pop(node, None)
             if g is None:
                 continue
-            op = node.op
+            op, inputs, settings = node.op, node.inputs, node.settings
             if (op is None or node._retains_grad) if wanted is None else node in wanted:
-                found[node] = own(g, node in owned)
-            if op is None or (useful is not None and useful.isdisjoint(_nodes(node.inputs))):
+                found[node] = own(g, node in totals.owned)
+            if op is None or (useful is not None and useful.isdisjoint(_nodes(inputs))):
                 continue
-            settings = node.settings
             if op.is_part:
-                x = node.inputs[0]
-                if useful is None or x in useful:
+                if useful is None or inputs[0] in useful:
                     index = settings["index"] if settings else _rest(node, create_graph)
-                    waiting[x].append((op, g, index))
+                    waiting[inputs[0]].append((op, g, index))
                 continue
-            if create_graph:
-                now.scope = node.scope
-                given = (g, node, *node.inputs)
-            else:
-                given = (g, node._array, *node.values)
-            edges = _all_gradients(op, given, settings) if op.variadic else op.edges
-            for edge, x, needs in zip(edges, node.inputs, node.needs):  # noqa: B905 - the shortest
+            if short and op.small:
+                _hand_on(node, g, receive)
+                continue
+            now.scope = node.scope
+            given = (g, node, *inputs) if create_graph else (g, node._array, *node.values)
+            gradients = _all_gradients(op, given, settings) if op.variadic else op.edges
+            for edge, x, needs in zip(gradients, inputs, node.needs, strict=False):
                 if not needs or edge is None or (useful is not None and x not in useful):
                     _check_unwritten(x, node)
                     continue
-                if op.variadic:
-                    gradient = edge
-                else:
-                    gradient = edge(*given, **settings) if settings else edge(*given)
+                gradient = edge if op.variadic else edge(*given, **settings)
                 if watch is not None:
                     gradient = watch.gradient(node, x, gradient, g)
-                if type(gradient) is Term:
-                    totals.wait(x, gradient)
-                    continue
-                array = x._array
-                try:
-                    if gradient.shape != array.shape or gradient.dtype is not array.dtype:
-                        gradient = _fitted(gradient, x, op)
-                except AttributeError as error:
-                    raise _no_array(gradient, x, op) from error
-                if x in arrays:
-                    totals.add(x, gradient)
-                else:
-                    arrays[x] = gradient
+                receive(x, gradient, op)
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found
+
+
+def _hand_on(node: Node, g: Any, receive: Callable[[Node, Any, Op], None]) -> None:
+    """Runs the rules of a small op on arrays.
+
+    Each call is written out: programs of many small ops cost what this and `receive` cost.
+    """
+    op = node.op
+    if len(node.inputs) == 1:
+        (x,) = node.inputs
+        receive(x, op.edges[0](g, node._array, x._array), op)
+        return
+    x, y = node.inputs
+    first, second = node.needs
+    to_x, to_y = op.edges
+    a = x._array if first else getattr(x, "_array", x)
+    b = y._array if second else getattr(y, "_array", y)
+    if first and to_x is not None:
+        receive(x, to_x(g, node._array, a, b), op)
+    else:
+        _check_unwritten(x, node)
+    if second and to_y is not None:
+        receive(y, to_y(g, node._array, a, b), op)
+    else:
+        _check_unwritten(y, node)
 
 
 def _rest(node: Node, create_graph: bool) -> tuple[Any, ...]:

@@ -29,36 +29,32 @@ _NOTHING: dict[str, Any] = {}
 
 def _method(op: Op) -> Callable[[Tensor], Tensor]:
     """The method of an op of one input and no settings."""
-    forward = op.forward
-
-    def method(x: Tensor) -> Tensor:
-        values = (x._array,)
-        try:
-            array = forward(*values)
-        except (TypeError, ValueError, IndexError) as error:
-            raise op.explain(error, values) from error
-        return _node(array, op, (x,), _NOTHING, values, _ONES[x._requires_grad])
-
-    return method
+    return lambda x: _record(op, (x,), _NOTHING)
 
 
 def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
     """The methods of a binary operator: for `x + y`, and for `y + x` with y no Tensor.
 
-    Two Tensors take the short way: recording is what programs of many small ops cost.
+    The first is written out: programs of many small ops cost what recording costs.
     """
     forward = op.forward
 
     def operator(x: Tensor, y: Any) -> Tensor:
-        if not isinstance(y, Tensor):
-            return _record(op, (x, y), _NOTHING)
-        values = (x._array, y._array)
+        needs: tuple[bool, ...]
+        if isinstance(y, Tensor):
+            b = y._array
+            if x._requires_grad:
+                needs = _BOTH if y._requires_grad else _FIRST
+            else:
+                needs = _SECOND if y._requires_grad else _NONE
+        else:
+            y = b = constant(op, y)
+            needs = _FIRST if x._requires_grad else _NONE
         try:
-            array = forward(*values)
+            array = forward(x._array, b)
         except (TypeError, ValueError, IndexError) as error:
-            raise op.explain(error, values) from error
-        needs = _PAIRS[x._requires_grad][y._requires_grad]
-        return _node(array, op, (x, y), _NOTHING, values, needs)
+            raise op.explain(error, (x._array, b)) from error
+        return _node(array, op, (x, y), _NOTHING, needs)
 
     return operator, lambda x, y: _record(op, (y, x), _NOTHING)
 
@@ -91,11 +87,9 @@ class Tensor(Methods):
         "scope",
         "serial",
         "settings",
-        "values",
     )
     op: Op | None
     inputs: tuple[Any, ...]
-    values: tuple[Any, ...]
     needs: tuple[bool, ...]
     settings: dict[str, Any]
     scope: tuple[str, ...]
@@ -120,7 +114,6 @@ class Tensor(Methods):
         self.op = None
         self.inputs = ()
         self.settings = _NOTHING
-        self.values = ()
         self.needs = ()
         self.serial = _next_serial()
         self.scope = _mode().scope
@@ -130,6 +123,11 @@ class Tensor(Methods):
         self._requires_grad = False
 
     # What it holds
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arrays of the inputs; an input that is no Tensor, as it is."""
+        return tuple([x._array if isinstance(x, Tensor) else x for x in self.inputs])
 
     shape: property = property(attrgetter("_array.shape"), doc="The sizes of the axes.")
     ndim: property = property(attrgetter("_array.ndim"), doc="The number of axes.")
@@ -265,10 +263,9 @@ class Tensor(Methods):
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim < 2 or not (self._requires_grad and _mode().recording):
             return iter([self[k] for k in range(len(self))])
-        inputs, values = (self,), (self._array,)
         return iter(
             [
-                _node(part, getitem, inputs, {"index": k}, values, _ONES[True])
+                _node(part, getitem, (self,), {"index": k}, _ONE)
                 for k, part in enumerate(self._array)
             ]
         )
@@ -278,13 +275,12 @@ class Tensor(Methods):
         inputs = self, a, b
         if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
             return _record(ops.addmm, inputs, _NOTHING)
-        values = self._array, a._array, b._array  # the short way, as for operators
-        try:
-            array = _addmm(*values)
+        try:  # the short way, as for operators
+            array = _addmm(self._array, a._array, b._array)
         except (TypeError, ValueError) as error:
-            raise ops.addmm.explain(error, values) from error
+            raise ops.addmm.explain(error, (self._array, a._array, b._array)) from error
         needs = self._requires_grad, a._requires_grad, b._requires_grad
-        return _node(array, ops.addmm, inputs, _NOTHING, values, needs)
+        return _node(array, ops.addmm, inputs, _NOTHING, needs if True in needs else _NONE)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -379,31 +375,29 @@ class Tensor(Methods):
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
     """The op's result on the inputs' arrays and, where one requires a gradient, its place."""
-    values: tuple[Any, ...]
-    needs: tuple[bool, ...]
-    if len(inputs) == 2:  # one and two inputs are unrolled: recording is what many small ops cost
-        x, y = inputs
-        if not isinstance(y, Tensor):
-            values, needs = (x._array, constant(op, y)), _PAIRS[x._requires_grad][False]
-        elif not isinstance(x, Tensor):
-            values, needs = (constant(op, x), y._array), _PAIRS[False][y._requires_grad]
-        else:
-            values = (x._array, y._array)
-            needs = _PAIRS[x._requires_grad][y._requires_grad]
-    elif len(inputs) == 1:
-        values, needs = (inputs[0]._array,), _ONES[inputs[0]._requires_grad]
-    else:
-        arrays, flags = [], []
-        for x in inputs:
-            tensor = isinstance(x, Tensor)
-            arrays.append(x._array if tensor else constant(op, x))
-            flags.append(tensor and x._requires_grad)
-        values, needs = tuple(arrays), tuple(flags)
+    if len(inputs) > 1:
+        return _record_several(op, inputs, settings)
+    (x,) = inputs
+    try:
+        array = op.forward(x._array, **settings) if settings else op.forward(x._array)
+    except (TypeError, ValueError, IndexError) as error:
+        raise op.explain(error, (x._array,)) from error
+    return _node(array, op, inputs, settings, _ONE if x._requires_grad else _NONE)
+
+
+def _record_several(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
+    """The same for more than one input, some of which may be no Tensors."""
+    kept, values, needs = [], [], []
+    for x in inputs:
+        tensor = isinstance(x, Tensor)
+        kept.append(x if tensor else constant(op, x))
+        values.append(x._array if tensor else kept[-1])
+        needs.append(tensor and x._requires_grad)
     try:
         array = op.forward(*values, **settings) if settings else op.forward(*values)
     except (TypeError, ValueError, IndexError) as error:
         raise op.explain(error, values) from error
-    return _node(array, op, inputs, settings, values, needs)
+    return _node(array, op, tuple(kept), settings, tuple(needs) if True in needs else _NONE)
 
 
 def _node(
@@ -411,36 +405,40 @@ def _node(
     op: Op,
     inputs: tuple[Any, ...],
     settings: dict[str, Any],
-    values: tuple[Any, ...],
     needs: tuple[bool, ...],
 ) -> Tensor:
-    """The result of an op and, where an input needs a gradient, its place on the tape."""
+    """The result of an op and, where an input needs a gradient, its place on the tape.
+
+    needs: which inputs do; empty where none does.
+    """
     now = _mode()
-    if not (now.recording and True in needs and op.differentiable):
-        z = leaf(_guarded(array, values))
-    else:
+    if needs and now.recording and op.differentiable:
         z = _new(Tensor)
         z._array = array if type(array) is np.ndarray else np.asarray(array)
         z.op = op
         z.inputs = inputs
         z.settings = settings
-        z.values = values
         z.needs = needs
         z.scope = now.scope
         z.serial = _next_serial()
         z.name = z._grad = None
         z._retains_grad = False
         z._requires_grad = True
+    else:
+        z = leaf(_guarded(array, inputs))
     if now.watch is not None:
+        values = tuple([getattr(x, "_array", x) for x in inputs])
         now.watch.result(z, op, inputs, values, settings)
     return z
 
 
-def _guarded(array: Any, values: tuple[Any, ...]) -> Any:
+def _guarded(array: Any, inputs: tuple[Any, ...]) -> Any:
     """The result of an op; read-only where it is a view of an input, which others may hold."""
     base = getattr(array, "base", None)
-    if base is not None and any(base is x or base is getattr(x, "base", x) for x in values):
-        array.flags.writeable = False
+    if base is not None:
+        values = [getattr(x, "_array", x) for x in inputs]
+        if any(base is x or base is getattr(x, "base", x) for x in values):
+            array.flags.writeable = False
     return array
 
 
@@ -452,8 +450,7 @@ def leaf(array: Any) -> Tensor:
 
 
 # Which inputs need a gradient; shared, since a new tuple for each node is work for the collector.
-_ONES = ((False,), (True,))
-_PAIRS = (((False, False), (False, True)), ((True, False), (True, True)))
+_ONE, _NONE, _BOTH, _FIRST, _SECOND = (True,), (), (True, True), (True, False), (False, True)
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 _mode = mode.get
 _addmm = ops.addmm.forward

@@ -201,7 +201,7 @@ def cosh(x: Any) -> Any:
     return np.cosh(x)
 
 
-@op(elementwise=True, x=lambda g, z, x: g * (1 - z * z))
+@op(elementwise=True, x=lambda g, z, x: g * (1.0 - z * z))
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent, entry by entry.
 
@@ -241,7 +241,7 @@ def arctanh(x: Any) -> Any:
     return np.arctanh(x)
 
 
-@op(elementwise=True, x=lambda g, z, x: g * (z * (1 - z)))
+@op(elementwise=True, x=lambda g, z, x: g * (z * (1.0 - z)))
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), entry by entry, without overflow.
 

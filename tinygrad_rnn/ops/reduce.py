@@ -31,11 +31,14 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
            [8.],
            [8.]])
     """
+    if x.shape == shape:
+        return x
+    if x.size == math.prod(shape):  # what was repeated was repeated once
+        return x.reshape(shape)
     new = x.ndim - len(shape)
     axes = tuple(k for k, n in enumerate(x.shape) if n != 1 and (k < new or shape[k - new] == 1))
-    if axes:
-        x = sum(x, axis=axes)
-    return reshape(x, shape=shape) if x.shape != shape else x
+    x = sum(x, axis=axes)
+    return x if x.shape == shape else x.reshape(shape)
 
 
 def kept(value: Any, x: Any, axis: Axis) -> Any:
