@@ -25,6 +25,7 @@ FEWEST = 8  # equations that are worth to be made one: more than a step of a usu
 LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache
 LARGEST_FACTOR = 2**16  # the same for products, which gain more
 POINTWISE = {cast, truncate, zeroed}  # besides those that are marked elementwise
+VIEWS = {getitem, reshape, stack, transpose}
 REDUCTIONS = {sum, max, min}
 BY_PLACE = {picked, less_one}
 
@@ -45,26 +46,23 @@ def batched(program: Program) -> Program:
 def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
     """For each equation what equal ones share; None for one that stays alone."""
     static = _static(program)
-    kind: dict[Any, Any] = {var: id(var) for var in program.known()}
+    kind: dict[Any, Any] = {var: var for var in program.known()}
     for op, inputs, settings, output, _ in program.equations:
-        kind[output] = id(op) if op is not getitem else (id(op), _part(settings["index"], inputs[0]))
-    deeper: dict[Any, Any] = {}
+        kind[output] = op if op is not getitem else (op, _part(settings["index"], inputs[0]))
+    deeper: dict[Any, Any] = {var: var for var in program.known()}
     numbers: dict[Any, int] = {}
     for op, inputs, _, output, _ in program.equations:
-        key = (kind[output], *[kind.get(x) if type(x) is Var else None for x in inputs])
-        deeper[output] = numbers.setdefault(key, len(numbers))
-    found = []
+        key = (kind[output], *[kind[x] for x in inputs if type(x) is Var])
+        number = numbers.get(key)
+        deeper[output] = numbers.setdefault(key, len(numbers)) if number is None else number
+    found: list[Any] = []
     for equation in program.equations:
-        key = _key(equation, static, makers)
+        op, inputs, _, output, _ = equation
+        key = None
+        if op not in VIEWS and output not in static:
+            key = _key(equation, static, makers)
         if key is not None:
-            key = (
-                equation[0],
-                key,
-                *[
-                    deeper.get(x, kind[x]) if type(x) is Var else hashable(x)
-                    for x in equation[1]
-                ],
-            )
+            key = op, key, *[deeper[x] if type(x) is Var else hashable(x) for x in inputs]
         found.append(key)
     return found
 
@@ -86,8 +84,6 @@ def _static(program: Program) -> set[Var]:
 def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> Any:
     """What equal equations share besides the operations around; None for one that stays alone."""
     op, inputs, settings, output, _ = equation
-    if output in static:
-        return None
     if op is matmul:
         a, b = inputs
         if max_bytes(a, b, output, but=static) > LARGEST_FACTOR:
@@ -95,7 +91,7 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
         if b in static and len(b.shape) == 2 and len(a.shape) < 3:
             return a.shape, b
         return (a, b.shape) if a in static and len(a.shape) == 2 and len(b.shape) < 3 else None
-    if output.nbytes > LARGEST:
+    if output.nbytes > LARGEST or op is broadcast_to:
         return None
     if op in BY_PLACE:
         maker = makers.get(inputs[1])
@@ -105,8 +101,8 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
     if op is _checked:
         check = settings["check"]
         return output.shape, getattr(check, "func", check), getattr(check, "args", ())
-    if (op.elementwise and op is not broadcast_to) or op in POINTWISE:
-        return output.shape, output.dtype, tuple(map(hashable, settings.values()))
+    if op.elementwise or op in POINTWISE:
+        return output.shape, output.dtype, *map(hashable, settings.values())
     return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from typing import Any, NamedTuple
 
@@ -104,16 +106,18 @@ class Compiled:
 
         def flat(*tensors: Tensor) -> list[Tensor]:
             built.append(self._f(*rebuilt(inputs, tensors)))
-            return [y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[0]).values()]
+            return [y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[-1]).values()]
 
         for k, x in enumerate(arrays):
             numeric(x, f"compile: input {k}")
-        program = trace(flat, arrays, self._backward)
+        with _uncollected():
+            program = trace(flat, arrays, self._backward)
+            runner = self._runner(program)
         self.traces += 1
         flags = tuple((x, x.requires_grad) for _, x in program.leaves)
         count = len(values_of(built[0]))
         places = rebuilt(built[0], [0] * count)
-        entry = self._entries[key] = _Entry(self._runner(program), places, count, flags)
+        entry = self._entries[key] = _Entry(runner, places, count, flags)
         self._entries.move_to_end(key)
         while len(self._entries) > self._cache_size:
             self._entries.popitem(last=False)
@@ -149,6 +153,18 @@ class Compiled:
                     f"compile: output {k} of {len(found)} (results, then gradients) differs from "
                     "the step run as it is; does the step depend on values in Python?"
                 )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: a trace makes many objects, and none of them is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _taken(inputs: Tree) -> tuple[list[Array], Any]:

@@ -63,15 +63,54 @@ class Traced(Tensor):
         raise self._refuse("an array made")
 
 
-class Tracer:
-    """Writes the equations down as results come."""
+Step = tuple[Op, Sequence[Any], dict[str, Any]]
 
-    __slots__ = ("_kept", "_start", "constants", "equations", "inputs", "leaves", "vars")
+
+class Rehearsal:
+    """Looks on as a function runs, and keeps its steps: operations, inputs and settings."""
+
+    __slots__ = ("forward", "inputs", "steps")
     traces = True
 
     def __init__(self) -> None:
-        self.equations: list[Equation] = []
+        self.steps: list[Step] = []
         self.inputs: list[Tensor] = []
+        self.forward = 0  # how many steps the function has, without those of its gradients
+
+    def input(self, array: Array) -> Tensor:
+        """A Tensor that stands for an argument."""
+        x = leaf(array)
+        x.__class__ = Traced
+        self.inputs.append(x)
+        return x
+
+    def detached(self, x: Tensor) -> Tensor:
+        """The same value, which no gradient leaves."""
+        z = leaf(x._array)
+        z.__class__ = Traced
+        return z
+
+    def result(
+        self,
+        z: Tensor,
+        op: Op,
+        inputs: Sequence[Any],
+        values: Sequence[Any],
+        settings: dict[str, Any],
+    ) -> None:
+        """One more step."""
+        z.__class__ = Traced
+        self.steps.append((op, inputs, settings))
+
+
+class Tracer(Rehearsal):
+    """Writes the equations down as results come."""
+
+    __slots__ = ("_kept", "_start", "constants", "equations", "leaves", "vars")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.equations: list[Equation] = []
         self.leaves: dict[Tensor, Var] = {}
         self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
         self.vars: dict[Tensor, Var] = {}
@@ -80,16 +119,13 @@ class Tracer:
 
     def input(self, array: Array) -> Tensor:
         """A Tensor that stands for an argument."""
-        x = leaf(array)
-        x.__class__ = Traced
-        self.inputs.append(x)
+        x = super().input(array)
         self.vars[x] = Var(x.shape, x.dtype)
         return x
 
     def detached(self, x: Tensor) -> Tensor:
         """The same value, which no gradient leaves."""
-        z = leaf(x._array)
-        z.__class__ = Traced
+        z = super().detached(x)
         self.vars[z] = self.var(x, x._array)
         return z
 
@@ -103,9 +139,9 @@ class Tracer:
     ) -> None:
         """One more equation, or those of the op's decomposition."""
         z.__class__ = Traced
+        self.steps.append((op, inputs, settings))
         if op.decomposition is not None:
-            with in_mode(Mode(False, z.scope, self)):
-                simpler = op.decomposition(*inputs, **settings)
+            simpler = self._simpler(z, op, inputs, settings)
             if simpler is not None:
                 self.vars[z] = self.vars[simpler]
                 return
@@ -118,6 +154,16 @@ class Tracer:
             ]
         )
         self.equations.append(Equation(op, given, settings, output, z.scope))
+
+    def _simpler(
+        self, z: Tensor, op: Op, inputs: Sequence[Any], settings: dict[str, Any]
+    ) -> Tensor | None:
+        """The result again, by the op's decomposition, whose equations are written down."""
+        count = len(self.steps)
+        with in_mode(Mode(False, z.scope, self)):
+            result: Tensor | None = op.decomposition(*inputs, **settings)
+        del self.steps[count:]
+        return result
 
     def var(self, x: Any, value: Any) -> Any:
         """What stands for an input of an op."""
@@ -153,9 +199,11 @@ def trace(f: Callable[..., Any], inputs: Sequence[Array], backward: bool = True)
     v0 = multiply(x0, x0)  (2,) float64
     return v0
     """
-    tracer, results = _run(f, inputs)
-    again, _ = _run(f, inputs)
-    _check_constants(tracer, again)
+    rehearsal = Rehearsal()
+    _run(f, inputs, rehearsal)
+    tracer = Tracer()
+    results = _run(f, inputs, tracer)
+    _check_same(rehearsal, tracer)
     gradients: dict[Tensor, Tensor] = {}
     if backward:
         gradients = _gradients(results[0], tracer)
@@ -171,12 +219,12 @@ def trace(f: Callable[..., Any], inputs: Sequence[Array], backward: bool = True)
     ).check()
 
 
-def _run(f: Callable[..., Any], inputs: Sequence[Array]) -> tuple[Tracer, list[Tensor]]:
-    """f run once on its inputs, and what was written down."""
-    tracer = Tracer()
+def _run(f: Callable[..., Any], inputs: Sequence[Array], tracer: Rehearsal) -> list[Tensor]:
+    """The results of f, run once on its inputs, with the tracer watching."""
     with in_mode(Mode(True, mode.get().scope, tracer)):
-        results = f(*[tracer.input(array) for array in inputs])
-    return tracer, list(results)
+        results = list(f(*[tracer.input(array) for array in inputs]))
+    tracer.forward = len(tracer.steps)
+    return results
 
 
 def _gradients(loss: Tensor, tracer: Tracer) -> dict[Tensor, Tensor]:
@@ -192,40 +240,40 @@ def _gradients(loss: Tensor, tracer: Tracer) -> dict[Tensor, Tensor]:
         return pullback((loss,), (leaf(np.ones(loss.shape, loss.dtype)),), create_graph=True)
 
 
-def _check_constants(first: Tracer, second: Tracer) -> None:
+def _check_same(first: Rehearsal, tracer: Tracer) -> None:
     """Raises: RuntimeError where two runs on the same inputs used other arrays or numbers."""
-    pairs = zip(first.constants.values(), second.constants.values(), strict=False)
-    same = len(first.constants) == len(second.constants) and all(
-        np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for (_, a), (_, b) in pairs
-    )
-    if not same or not _same_equations(first.equations, second.equations):
+    steps, others = first.steps, tracer.steps[: tracer.forward]
+    if len(steps) != len(others) or not all(map(_same_step, steps, others)):
         raise RuntimeError(
             "compile: run twice on the same inputs, the step used arrays or numbers that were not "
             "the same, such as fresh random ones; make them an input"
         )
-    for _, array in first.constants.values():
-        if any(np.may_share_memory(array, x._array) for x in first.leaves):
+    for _, array in tracer.constants.values():
+        if any(np.may_share_memory(array, x._array) for x in tracer.leaves):
             raise RuntimeError(
                 "compile: .data of a Tensor is used in the step, and would stay as it is now; use "
                 "the Tensor itself, or its detach()"
             )
 
 
-def _same_equations(first: list[Equation], second: list[Equation]) -> bool:
-    """Whether the operations are the same, and all that is no array in them."""
-    if len(first) != len(second):
+def _same_step(step: Step, other: Step) -> bool:
+    """Whether the operations are the same, and all that comes from elsewhere in them."""
+    (op, inputs, settings), (second, others, given) = step, other
+    if op is not second or len(inputs) != len(others):
         return False
-    for (op, inputs, settings, _, _), (other, others, given, _, _) in zip(
-        first, second, strict=True
-    ):
-        if op is not other:
+    if settings != given and _plain(settings) != _plain(given):
+        return False
+    for x, y in zip(inputs, others, strict=True):
+        if type(x) is not Traced and x is not y and not _equal(x, y):
             return False
-        if settings != given and _plain(settings) != _plain(given):
-            return False
-        for x, y in zip(inputs, others, strict=False):
-            if type(x) is not Var and repr(x) != repr(y):
-                return False
     return True
+
+
+def _equal(x: Any, y: Any) -> bool:
+    x, y = getattr(x, "_array", x), getattr(y, "_array", y)
+    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
+        return np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+    return type(x) is type(y) and repr(x) == repr(y)
 
 
 def _plain(settings: dict[str, Any]) -> list[Any]:
