@@ -66,7 +66,7 @@ def per_step(problem: Problem) -> Competitor:
     scale = 1 if problem.loss == "sum" else 1 / y.size
 
     def output(t: int, h: Array) -> tuple[float, Array]:
-        o = h @ V + c
+        o = np.dot(h, V) + c
         if problem.loss == "mse":
             d = o - y
             return float(np.mean(d * d)), d * (2 * scale)
@@ -79,7 +79,7 @@ def per_step(problem: Problem) -> Competitor:
     def step() -> tuple[float, list[Array]]:
         hs, dys, loss = {-1: problem.start}, {}, 0.0
         for t in range(T):
-            hs[t] = np.tanh(x[t] @ W + hs[t - 1] @ U + b)
+            hs[t] = np.tanh(np.dot(x[t], W) + np.dot(hs[t - 1], U) + b)
             if problem.loss != "mse" or t == T - 1:
                 part, dys[t] = output(t, hs[t])
                 loss += part
@@ -87,14 +87,14 @@ def per_step(problem: Problem) -> Competitor:
         dh = np.zeros_like(problem.start)
         for t in reversed(range(T)):
             if t in dys:
-                dV += hs[t].T @ dys[t]
+                dV += np.dot(hs[t].T, dys[t])
                 dc += dys[t].sum(0)
-                dh = dh + dys[t] @ V.T
+                dh = dh + np.dot(dys[t], V.T)
             dz = (1 - hs[t] * hs[t]) * dh
             db += dz.sum(0)
-            dW += x[t].T @ dz
-            dU += hs[t - 1].T @ dz
-            dh = dz @ U.T
+            dW += np.dot(x[t].T, dz)
+            dU += np.dot(hs[t - 1].T, dz)
+            dh = np.dot(dz, U.T)
         return loss, [dW, dU, db, dV, dc]
 
     return Competitor(step, as_it_is)
@@ -120,7 +120,7 @@ class Plain:
         self.spare, self.U_T = np.empty((B, H), problem.dtype), np.empty((H, H), problem.dtype)
         self.copied, self.late = copied, B * H >= LARGE
         self.gradients = [np.empty_like(weight) for weight in problem.weights[:3]]
-        self.ones = np.ones(T * B, problem.dtype)
+        self.ones, self.one = np.ones(T * B, problem.dtype), np.ones((), problem.dtype)
         arrays = (self.h, self.z, self.dz, self.slope, self.dh, self.spare[None])
         self.steps = [list(a.reshape(len(a), H) if B == 1 else a) for a in arrays]
         self.rows = [a.reshape(-1, a.shape[-1]) for a in (*arrays, problem.x)]
@@ -146,31 +146,33 @@ class Plain:
         W, U, b, _, _ = self.problem.weights
         _, z_all, _, _, _, _, x = self.rows
         h, z, _, _, _, (spare,) = self.steps
-        np.dot(x, W, out=z_all)
-        np.add(z_all, b, out=z_all)
-        for t, z_t in enumerate(z):
-            np.dot(h[t], U, out=spare)
-            np.add(spare, z_t, out=spare)
-            np.tanh(spare, out=h[t + 1])
+        dot, add, tanh = np.dot, np.add, np.tanh
+        dot(x, W, out=z_all)
+        add(z_all, b, out=z_all)
+        for h_t, z_t, new in zip(h, z, h[1:], strict=False):
+            dot(h_t, U, out=spare)
+            add(spare, z_t, out=spare)
+            tanh(spare, out=new)
 
     def backward(self, U_T: Array) -> None:
         """The gradients dz of what tanh is taken of."""
-        h, _, dz, slope, dh, _ = self.steps
+        dot, add, multiply = np.dot, np.add, np.multiply
+        h, _, dz, slope, dh, (spare,) = self.steps
         if not self.late:
-            np.multiply(self.h[1:], self.h[1:], out=self.slope)
-            np.subtract(1, self.slope, out=self.slope)
+            multiply(self.h[1:], self.h[1:], out=self.slope)
+            np.subtract(self.one, self.slope, out=self.slope)
         arriving = dh[-1]
         for t in range(len(dz) - 1, -1, -1):
-            s, out = slope[0 if self.late else t], dz[t]
+            s, dz_t = slope[t], dz[t]
             if self.late:
-                np.multiply(h[t + 1], h[t + 1], out=s)
-                np.subtract(1, s, out=s)
-            np.multiply(arriving, s, out=out)
+                s = slope[0]
+                multiply(h[t + 1], h[t + 1], out=s)
+                np.subtract(self.one, s, out=s)
+            multiply(arriving, s, out=dz_t)
             if t:
-                arriving = z_t = self.steps[1][t]
-                np.dot(out, U_T, out=z_t)
+                arriving = dot(dz_t, U_T, out=spare)
                 if self.every:
-                    np.add(z_t, dh[t - 1], out=z_t)
+                    add(arriving, dh[t - 1], out=arriving)
 
 
 class Joined:
@@ -184,7 +186,7 @@ class Joined:
         self.dz, self.slope, self.dh = (np.empty((T, H), problem.dtype) for _ in range(3))
         self.joined = np.empty((H + I + 1, H), problem.dtype)
         self.gradient, self.spare = np.empty_like(self.joined), np.empty(H, problem.dtype)
-        self.h = np.empty((T, H), problem.dtype)
+        self.h, self.one = np.empty((T, H), problem.dtype), np.ones((), problem.dtype)
         self.steps = [list(a) for a in (self.s, self.s[1:, :H], self.dz, self.slope, self.dh)]
 
     def __call__(self) -> Result:
@@ -202,22 +204,22 @@ class Joined:
 
     def forward(self) -> None:
         """The states, each in its row of s."""
-        s, h, joined, spare = self.steps[0], self.steps[1], self.joined, self.spare
-        for s_t, h_t in zip(s, h, strict=False):
-            np.dot(s_t, joined, out=spare)
-            np.tanh(spare, out=h_t)
+        dot, tanh, joined, spare = np.dot, np.tanh, self.joined, self.spare
+        for s_t, h_t in zip(self.steps[0], self.steps[1], strict=False):
+            dot(s_t, joined, out=spare)
+            tanh(spare, out=h_t)
 
     def backward(self, U_T: Array) -> None:
         """The gradients dz of what tanh is taken of."""
-        _, _, dz, slope, dh = self.steps
-        np.multiply(self.h, self.h, out=self.slope)
-        np.subtract(1, self.slope, out=self.slope)
-        spare = self.spare
-        np.multiply(dh[-1], slope[-1], out=dz[-1])
-        for t in range(len(dz) - 2, -1, -1):
-            np.dot(dz[t + 1], U_T, out=spare)
-            np.add(spare, dh[t], out=spare)
-            np.multiply(spare, slope[t], out=dz[t])
+        dot, add, multiply, spare = np.dot, np.add, np.multiply, self.spare
+        _, _, dz, slope, dh = (a[::-1] for a in self.steps)
+        multiply(self.h, self.h, out=self.slope)
+        np.subtract(self.one, self.slope, out=self.slope)
+        multiply(dh[0], slope[0], out=dz[0])
+        for later, dh_t, slope_t, dz_t in zip(dz, dh[1:], slope[1:], dz[1:], strict=False):
+            dot(later, U_T, out=spare)
+            add(spare, dh_t, out=spare)
+            multiply(spare, slope_t, out=dz_t)
 
 
 def in_blocks(problem: Problem, rows: int, workers: int = 1) -> Competitor:
