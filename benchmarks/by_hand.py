@@ -106,9 +106,7 @@ class Plain:
     examples: of the whole batch, where the problem is a part of it.
     """
 
-    def __init__(
-        self, problem: Problem, copied: bool = False, examples: int | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, copied: bool = False, examples: int | None = None) -> None:
         T, B, I, H, _ = problem.sizes
         self.problem, self.every = problem, problem.loss != "mse"
         self.readout = (CrossEntropy if self.every else SquaredError)(problem, examples or B)

@@ -21,7 +21,7 @@ def by_us(problem: Problem, compiled: bool) -> Competitor:
     model = ours.Layer(problem)
     # b_hh would learn as b_ih does: one of them stays, as the others have one bias
     learning = [p for p in model.parameters if p is not model.layer.bias_hh_l0]
-    optimizer = tg.optim.Adagrad(learning, lr=LR, initial_accumulator_value=START)
+    optimizer = tg.optim.Adagrad(learning, lr=LR, initial_accumulator_value=START, eps=0)
     backward = ours.compiled(model) if compiled else ours.on_tape(model)
 
     def step() -> Any:
@@ -64,7 +64,7 @@ def by_torch(problem: Problem) -> Competitor:
 
     layer, linear = torch_layers(problem)
     learning = [p for p in [*layer.parameters(), *linear.parameters()] if p is not layer.bias_hh_l0]
-    optimizer = torch.optim.Adagrad(learning, lr=LR, initial_accumulator_value=START)
+    optimizer = torch.optim.Adagrad(learning, lr=LR, initial_accumulator_value=START, eps=0)
     x, y = torch.tensor(problem.x), torch.tensor(problem.y.ravel())
 
     def step() -> Any:

@@ -1,0 +1,119 @@
+"""Time and memory of W1's step when T grows, each in a process of its own.
+
+`python -m benchmarks.growth NAME T DTYPE` prints one as JSON. Memory is the peak within a step: as
+tracemalloc counts it, which sees NumPy's arrays and Python's objects, and by how much the step
+raised the process's resident set. What the competitor keeps between steps is in `kept`.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+from . import ours, peers
+from .by_hand import Plain, min_char_rnn, optimised
+from .workloads import WORKLOADS, Competitor, Problem
+
+LENGTHS = [100, 1_000, 10_000, 100_000]
+LIMIT = 5.0  # seconds of a step, or of a first one, after which a competitor goes no further
+MAKERS: dict[str, tuple[str, Callable[[Problem], Competitor]]] = {
+    "tape, loop": ("numpy", lambda p: ours.on_tape(ours.Loop(p))),
+    "tape, layer": ("numpy", lambda p: ours.on_tape(ours.Layer(p))),
+    "compiled, loop": ("numpy", lambda p: ours.compiled(ours.Loop(p))),
+    "compiled, layer": ("numpy", lambda p: ours.compiled(ours.Layer(p))),
+    "optimised NumPy": ("numpy", lambda p: optimised(Plain, p)),
+    "min-char-rnn": ("numpy", min_char_rnn),
+    **peers.PEERS,
+}
+
+
+def resident() -> int:
+    """The largest resident set so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def one(name: str, T: int, dtype: str) -> dict[str, Any]:
+    """Seconds of the first and of later steps, and bytes at their peaks."""
+    _, make = MAKERS[name]
+    workload = WORKLOADS["W1"]
+    problem = Problem(workload._replace(sizes=workload.sizes._replace(T=T)), dtype)
+    before = resident()
+    tracemalloc.start()
+    # what is made once, such as a program and its arrays, is made under tracemalloc's eyes
+    competitor = make(problem)
+    competitor.step()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    competitor.step()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {
+        "T": T,
+        "peak": peak,
+        "kept": kept,
+        "resident": resident() - before,
+        "median": statistics.median(seconds_of(competitor.step) for _ in range(5)),
+    }
+
+
+def first(name: str, T: int, dtype: str) -> float:
+    """Seconds until the first step is done, tracing or compiling included."""
+    _, make = MAKERS[name]
+    workload = WORKLOADS["W1"]
+    problem = Problem(workload._replace(sizes=workload.sizes._replace(T=T)), dtype)
+    return seconds_of(lambda: make(problem).step())
+
+
+def seconds_of(step: Callable[[], Any]) -> float:
+    """Of one call."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def measured(dtype: str, lengths: list[int]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each competitor that is there, until it takes too long."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name, (module, _) in MAKERS.items():
+        if not peers.installed(module):
+            continue
+        rows[name] = []
+        for T in lengths:
+            row = in_process(name, T, dtype)
+            if row is None:
+                break
+            rows[name].append(row)
+            if 10 * max(row["median"], row["first"]) > LIMIT:
+                break
+    return rows
+
+
+def in_process(name: str, T: int, dtype: str) -> dict[str, Any] | None:
+    """A row from a process of its own; None, and a line, where it fails or takes too long."""
+    command = [sys.executable, "-m", "benchmarks.growth", name, str(T), dtype]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        print(f"  {name}, T={T}: left out, {type(error).__name__}")
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(name: str, length: str, dtype: str) -> None:
+    """Prints a row."""
+    T = int(length)
+    start = first(name, T, dtype)
+    print(json.dumps({"first": start, **one(name, T, dtype)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
