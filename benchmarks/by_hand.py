@@ -107,7 +107,7 @@ class Plain:
     """
 
     def __init__(self, problem: Problem, copied: bool = False, examples: int | None = None) -> None:
-        T, B, I, H, _ = problem.sizes
+        T, B, _, H, _ = problem.sizes
         self.problem, self.every = problem, problem.loss != "mse"
         self.readout = (CrossEntropy if self.every else SquaredError)(problem, examples or B)
         self.h, self.z, self.dz, self.slope = (
@@ -177,7 +177,7 @@ class Joined:
     """`Plain` for one sequence: z_t = [h_{t-1} x_t 1] [U; W; b], so that a step is two calls."""
 
     def __init__(self, problem: Problem) -> None:
-        T, _, I, H, O = problem.sizes
+        T, _, I, H, _ = problem.sizes
         self.problem, self.readout = problem, CrossEntropy(problem, 1)
         self.s = np.zeros((T + 1, H + I + 1), problem.dtype)
         self.s[:T, H:-1], self.s[:, -1] = problem.x[:, 0], 1
@@ -228,7 +228,7 @@ def in_blocks(problem: Problem, rows: int, workers: int = 1) -> Competitor:
     if workers == 1:
         return Competitor(lambda: total(blocks), as_it_is)
     pool = ThreadPoolExecutor(workers)
-    shares = [blocks[k::workers] for k in range(workers)]
+    shares = [blocks[k::workers] for k in range(min(workers, len(blocks)))]
     return Competitor(lambda: total([lambda r=r: r for r in pool.map(total, shares)]), as_it_is)
 
 

@@ -119,7 +119,7 @@ class LSTM(Gated):
         """What gradients of c (for i, f, g) and of h (for o) are multiplied by, for some steps."""
         factors, slope = self.factors[part], self.a[part]
         later = slice(part.start + 1, part.stop + 1)
-        i, f, g, o = np.moveaxis(self.gates[part], 2, 0)
+        i, _, g, o = np.moveaxis(self.gates[part], 2, 0)
         np.multiply(slope, slope, out=slope)
         np.subtract(self.one, slope, out=slope)
         for k, (factor, value) in enumerate(((0.25, g), (0.25, self.c[part]), (1.0, i))):

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 def by_hand(problem: Problem, threads: int) -> dict[str, Competitor]:
     """What is written by hand for a problem, by name."""
-    T, B, _, _, _ = problem.sizes
+    B = problem.sizes.B
     if problem.kind != "RNN":
         return {"optimised NumPy": optimised(OPTIMISED[problem.kind], problem)}
     steps = {"optimised NumPy": optimised(Plain, problem), "NumPy, per step": per_step(problem)}
