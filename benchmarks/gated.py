@@ -43,12 +43,24 @@ class Gated:
         chunk = max(1, IN_CACHE // (B * gates * H))
         self.parts = [slice(t, min(t + chunk, T)) for t in range(0, T, chunk)]
         self.gradients = [np.empty_like(weight) for weight in problem.weights[:-2]]
-        self.spare = [self.empty(B, H) for _ in range(3)]
+        self.spare = self.steps(self.empty(3, B, H))
         self.x = problem.x.reshape(T * B, I)
 
     def empty(self, *shape: int) -> Array:
         """An array to be filled."""
         return np.empty(shape, self.problem.dtype)
+
+    def steps(self, array: Array) -> list[Array]:
+        """The part of each step (B, ...); without B where there is one sequence."""
+        return [part[0] if len(part) == 1 else part for part in array]
+
+    def rows(self, array: Array) -> list[Array]:
+        """The same with the gates' columns side by side."""
+        return self.steps(array.reshape(*array.shape[:2], -1))
+
+    def gate(self, array: Array, k: int) -> list[Array]:
+        """The same of one gate."""
+        return self.steps(array[:, :, k])
 
     def __call__(self) -> tuple[float, list[Array]]:
         """Loss and gradients; the arrays are overwritten by the next call."""
@@ -93,27 +105,32 @@ class LSTM(Gated):
         self.c[0] = problem.start
         self.gates, self.shift = self.empty(T, B, 4, H), np.repeat([0.5, 0.5, 0.0, 0.5], H)
         self.shift = self.shift.astype(problem.dtype)
+        h, c, steps = self.steps(self.h), self.steps(self.c), self.steps
+        sums = [self.rows(array) for array in (self.a, self.z, self.gates)]
+        gates = [self.gate(self.gates, k) for k in range(4)]
+        tanh_c, new = steps(self.tanh_c[1:]), (h[1:], c[1:])
+        self.there = list(zip(h, c, *sums, *gates, tanh_c, *new, strict=False))
+        of_c = (steps(array[:, :, :3]) for array in (self.factors, self.d))
+        of_o = (self.gate(array, 3) for array in (self.factors, self.d))
+        back = (steps(self.through), *of_c, *of_o, gates[1], self.rows(self.d))
+        self.back = list(zip(*back, strict=True))
 
     def forward(self) -> None:
         """The states; a keeps tanh of what the gates are of, gates their values."""
         self.project(*self.problem.weights[:3])
-        T, B, G, H = self.a.shape
-        z, a, gates = (array.reshape(T, B, G * H) for array in (self.z, self.a, self.gates))
         dot, add, multiply, tanh = np.dot, np.add, np.multiply, np.tanh
-        h, c, tanh_c, U, (spare, *_) = self.h, self.c, self.tanh_c, self.U, self.spare
-        for t in range(T):
-            a_t, gates_t, new = a[t], gates[t], c[t + 1]
-            dot(h[t], U, out=a_t)
-            add(a_t, z[t], out=a_t)
-            tanh(a_t, out=a_t)
-            multiply(a_t, self.scale, out=gates_t)
-            add(gates_t, self.shift, out=gates_t)
-            i, f, g, o = self.gates[t].swapaxes(0, 1)
-            multiply(f, c[t], out=new)
+        U, scale, shift, (spare, *_) = self.U, self.scale, self.shift, self.spare
+        for h, c, a, z, gates, i, f, g, o, tanh_c, h_new, c_new in self.there:
+            dot(h, U, out=a)
+            add(a, z, out=a)
+            tanh(a, out=a)
+            multiply(a, scale, out=gates)
+            add(gates, shift, out=gates)
+            multiply(f, c, out=c_new)
             multiply(i, g, out=spare)
-            add(new, spare, out=new)
-            tanh(new, out=tanh_c[t + 1])
-            multiply(o, tanh_c[t + 1], out=h[t + 1])
+            add(c_new, spare, out=c_new)
+            tanh(c_new, out=tanh_c)
+            multiply(o, tanh_c, out=h_new)
 
     def prepare(self, part: slice) -> None:
         """What gradients of c (for i, f, g) and of h (for o) are multiplied by, for some steps."""
@@ -135,23 +152,22 @@ class LSTM(Gated):
 
     def backward(self) -> None:
         """d of the gates' sums."""
-        T, B, G, H = self.d.shape
         dot, add, multiply = np.dot, np.add, np.multiply
         U_T, (back, dc, carried) = self.problem.weights[1].T, self.spare
-        dh, through, factors, d = self.dh, self.through, self.factors, self.d
-        rows, column = d.reshape(T, B, G * H), dc[:, None]
+        dh, column = self.steps(self.dh), dc[..., None, :]
         carried.fill(0)
         arriving = dh[-1]
         for part in self.parts[::-1]:
             self.prepare(part)
             for t in range(part.stop - 1, part.start - 1, -1):
-                multiply(arriving, through[t], out=dc)
+                through, of_c, d_c, of_o, d_o, f, d = self.back[t]
+                multiply(arriving, through, out=dc)
                 add(dc, carried, out=dc)
-                multiply(factors[t, :, :3], column, out=d[t, :, :3])
-                multiply(factors[t, :, 3], arriving, out=d[t, :, 3])
-                multiply(dc, self.gates[t, :, 1], out=carried)
+                multiply(of_c, column, out=d_c)
+                multiply(of_o, arriving, out=d_o)
+                multiply(dc, f, out=carried)
                 if t:
-                    arriving = dot(rows[t], U_T, out=back)
+                    arriving = dot(d, U_T, out=back)
                     add(back, dh[t - 1], out=back)
 
     def products(self, before: Array) -> None:
@@ -169,32 +185,38 @@ class GRU(Gated):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self.side = [self.empty(len(g), self.scale.size) for g in self.gradients[:2]]
+        _, _, I, H, _ = problem.sizes
+        self.side = self.empty(I, 3 * H)
+        h, a, z = self.steps(self.h), self.rows(self.a), self.rows(self.z)
+        both = ([row[..., : 2 * H] for row in rows] for rows in (a, z))
+        self.u, n = self.gate(self.a, 1), self.gate(self.z, 2)
+        gates = (self.gate(self.a, 0), self.u, self.gate(self.a, 2), n)
+        self.there = list(zip(h, a, *both, *gates, h[1:], strict=False))
+        inner = [row[..., H:] for row in self.rows(self.d)]
+        self.back = list(zip(*map(self.steps, (self.factors, self.d)), inner, strict=True))
 
     def forward(self) -> None:
         """The states; a keeps r, u and h U_n + b_n, z becomes n in its last block."""
         W, U, b, b_h = self.problem.weights[:4]
-        T, B, _, H = self.a.shape
+        H = len(U)
         both = b.copy()
         both[: 2 * H] += b_h[: 2 * H]
         self.project(W, U, both)
         dot, add, multiply, tanh = np.dot, np.add, np.multiply, np.tanh
-        h, U, a, b_n, half = self.h, self.U, self.a.reshape(T, B, -1), b_h[2 * H :], self.half
-        z, (spare, *_) = self.z.reshape(T, B, -1), self.spare
-        for t in range(T):
-            a_t, gates, inner, n = a[t], a[t, :, : 2 * H], a[t, :, 2 * H :], z[t, :, 2 * H :]
-            dot(h[t], U, out=a_t)
-            add(gates, z[t, :, : 2 * H], out=gates)
+        U, b_n, half, (spare, *_) = self.U, b_h[2 * H :], self.half, self.spare
+        for h, a, gates, z, r, u, inner, n, new in self.there:
+            dot(h, U, out=a)
+            add(gates, z, out=gates)
             tanh(gates, out=gates)
             multiply(gates, half, out=gates)
             add(gates, half, out=gates)
             add(inner, b_n, out=inner)
-            multiply(inner, gates[:, :H], out=spare)
+            multiply(inner, r, out=spare)
             add(n, spare, out=n)
             tanh(n, out=n)
-            np.subtract(h[t], n, out=spare)
-            multiply(spare, gates[:, H:], out=spare)
-            add(spare, n, out=h[t + 1])
+            np.subtract(h, n, out=spare)
+            multiply(spare, u, out=spare)
+            add(spare, n, out=new)
 
     def prepare(self, part: slice) -> None:
         """What a gradient of h is multiplied by to give d, for some steps."""
@@ -215,18 +237,18 @@ class GRU(Gated):
 
     def backward(self) -> None:
         """d of the gates' sums."""
-        T, B, G, H = self.d.shape
         dot, add, multiply = np.dot, np.add, np.multiply
         U_T, (back, carried, _) = self.problem.weights[1].T, self.spare
-        dh, d, u = self.dh, self.d, self.a[:, :, 1]
-        inner, arriving = d.reshape(T, B, G * H)[:, :, H:], dh[-1]
+        dh, u = self.steps(self.dh), self.u
+        arriving = dh[-1]
         for part in self.parts[::-1]:
             self.prepare(part)
             for t in range(part.stop - 1, part.start - 1, -1):
-                multiply(self.factors[t], arriving[:, None], out=d[t])
+                factors, d, inner = self.back[t]
+                multiply(factors, arriving[..., None, :], out=d)
                 if t:
                     multiply(arriving, u[t], out=carried)
-                    arriving = dot(inner[t], U_T, out=back)
+                    arriving = dot(inner, U_T, out=back)
                     add(back, carried, out=back)
                     add(back, dh[t - 1], out=back)
 
@@ -234,7 +256,7 @@ class GRU(Gated):
         """dW, dU and both db; dW's blocks come in the order n, r, u."""
         H, d, (dW, dU, db, db_h) = before.shape[1], self.d, self.gradients
         rows = d.reshape(len(self.ones), -1)
-        sums, side = np.dot(self.ones, rows), self.side[0]
+        sums, side = np.dot(self.ones, rows), self.side
         np.dot(self.x.T, rows[:, : 3 * H], out=side)
         dW[:, : 2 * H], dW[:, 2 * H :] = side[:, H:], side[:, :H]
         np.dot(before.T, rows[:, H:], out=dU)
@@ -252,6 +274,12 @@ class MGU(Gated):
         self.gated, self.n, self.f = (self.empty(T, B, H) for _ in range(3))
         self.of_h, self.of_gated = self.empty(T, B, H), self.empty(T, B, H)
         self.U_f, self.dW = self.empty(H, H), np.empty_like(self.W)
+        h, f, n, gated = (self.steps(array) for array in (self.h, self.f, self.n, self.gated))
+        z = (self.gate(self.z, k) for k in range(2))
+        self.there = list(zip(h, f, n, gated, *z, h[1:], strict=False))
+        ways = (self.gate(array, k) for array in (self.d, self.factors) for k in range(2))
+        others = (self.steps(array) for array in (self.of_h, self.of_gated))
+        self.back = list(zip(*ways, *others, f, strict=True))
 
     def forward(self) -> None:
         """The states, f, n and gated = f h."""
@@ -263,16 +291,15 @@ class MGU(Gated):
         np.add(np.dot(self.x, self.W, out=z), b * self.scale, out=z)
         dot, add, multiply, tanh = np.dot, np.add, np.multiply, np.tanh
         U_f, half, (spare, *_) = self.U_f, self.half, self.spare
-        steps = zip(self.h, self.f, self.n, self.gated, self.z, self.h[1:], strict=False)
-        for h, f, n, gated, z_t, new in steps:
+        for h, f, n, gated, z_f, z_n, new in self.there:
             dot(h, U_f, out=f)
-            add(f, z_t[:, 0], out=f)
+            add(f, z_f, out=f)
             tanh(f, out=f)
             multiply(f, half, out=f)
             add(f, half, out=f)
             multiply(f, h, out=gated)
             dot(gated, U_n, out=n)
-            add(n, z_t[:, 1], out=n)
+            add(n, z_n, out=n)
             tanh(n, out=n)
             multiply(f, n, out=spare)
             add(h, spare, out=new)
@@ -297,23 +324,24 @@ class MGU(Gated):
         _, U_f, _, _, U_n, _ = self.problem.weights[:-2]
         U_fT, U_nT, (dq, arriving, spare) = U_f.T, U_n.T, self.spare
         dot, add, multiply = np.dot, np.add, np.multiply
-        arriving[:] = self.dh[-1]
+        dh = self.steps(self.dh)
+        np.copyto(arriving, dh[-1])
         for part in self.parts[::-1]:
             self.prepare(part)
             for t in range(part.stop - 1, part.start - 1, -1):
-                (d_f, d_n), (of_f, of_n) = self.d[t].swapaxes(0, 1), self.factors[t].swapaxes(0, 1)
+                d_f, d_n, of_f, of_n, of_h, of_gated, f = self.back[t]
                 multiply(arriving, of_n, out=d_n)
                 dot(d_n, U_nT, out=dq)
                 multiply(arriving, of_f, out=d_f)
-                multiply(dq, self.of_gated[t], out=spare)
+                multiply(dq, of_gated, out=spare)
                 add(d_f, spare, out=d_f)
                 if t:
-                    multiply(arriving, self.of_h[t], out=arriving)
-                    multiply(dq, self.f[t], out=dq)
+                    multiply(arriving, of_h, out=arriving)
+                    multiply(dq, f, out=dq)
                     add(arriving, dq, out=arriving)
                     dot(d_f, U_fT, out=spare)
                     add(arriving, spare, out=arriving)
-                    add(arriving, self.dh[t - 1], out=arriving)
+                    add(arriving, dh[t - 1], out=arriving)
 
     def products(self, before: Array) -> None:
         """The gradients of W, U and b of f, then of n."""
