@@ -15,7 +15,7 @@ import numpy as np
 from .readout import CrossEntropy
 from .workloads import Array, Problem
 
-IN_CACHE = 2**17  # entries of the gates of the steps that are treated at once
+IN_CACHE = 2**16  # entries of the gates of the steps that are treated at once
 
 
 class Gated:

@@ -8,6 +8,7 @@ not. What a competitor keeps between steps is in `kept`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import statistics
@@ -16,6 +17,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import ours, peers
@@ -37,6 +39,11 @@ MAKERS: dict[str, tuple[str, Callable[[Problem], Competitor]]] = {
 
 def resident() -> int:
     """The largest resident set so far, in bytes."""
+    # on Linux ru_maxrss starts from that of the process which started this one
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -49,7 +56,7 @@ def problem_of(T: int, dtype: str) -> Problem:
 
 def one(name: str, T: int, dtype: str) -> dict[str, Any]:
     """Seconds of the first and of later steps, and bytes at their peaks."""
-    _, make = MAKERS[name]
+    module, make = MAKERS[name]
     make(problem_of(2, dtype)).step()  # whatever a framework loads and prepares once
     problem, made = problem_of(T, dtype), list[Competitor]()
     before = resident()
@@ -59,7 +66,7 @@ def one(name: str, T: int, dtype: str) -> dict[str, Any]:
     later = statistics.median(seconds_of(made[0].step) for _ in range(calls))
     made.clear()
     times = {"T": T, "first": first, "median": later, "resident": grown}
-    return times | traced(make, problem)
+    return times | ({} if module in ("torch", "jax") else traced(make, problem))
 
 
 def traced(make: Callable[[Problem], Competitor], problem: Problem) -> dict[str, int]:

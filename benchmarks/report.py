@@ -71,7 +71,8 @@ def growth_table(rows: dict[str, Any]) -> list[str]:
     lines += ["|---|---:|---:|---:|---:|---:|---:|"]
     for name, lengths in rows.items():
         for row in lengths:
-            memory = (f" {row[key] / 2**20:.1f} |" for key in ("peak", "kept", "resident"))
+            found = (row.get(key) for key in ("peak", "kept", "resident"))
+            memory = (" |" if size is None else f" {size / 2**20:.1f} |" for size in found)
             times = f"{time_of(row['median'])} | {time_of(row['first'])}"
             lines.append(f"| {name} | {row['T']:,} | {times} |" + "".join(memory))
     return lines
@@ -97,7 +98,7 @@ def plot(results: list[dict[str, Any]], file: Path) -> None:
 
     mpl.rcParams["svg.hashsalt"] = "benchmarks"
     shown = [r for r in results if "optimised NumPy" in r["rows"] and r["dtype"] == "float32"]
-    shown = [r for r in shown if r["threads"] == 1]
+    shown = [r for r in shown if r["threads"] == 1 and r["workload"] != "growth"]
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(BARS)

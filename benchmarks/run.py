@@ -98,13 +98,14 @@ def operations_of(dtype: str, seconds: float) -> dict[str, Row]:
 def growth_of(dtype: str) -> dict[str, list[Row]]:
     """The rows of each competitor for each T."""
     rows = growth.measured(dtype, growth.LENGTHS)
-    print(f"  {'':18s}{'T':>8s}{'ms':>10s}{'first, ms':>12s}{'peak MiB':>10s}", end="")
-    print(f"{'kept MiB':>10s}{'resident MiB':>14s}")
+    print(f"  {'':18s}{'T':>8s}{'ms':>10s}{'first, ms':>12s}", end="")
+    print("".join(f"{each:>14s}" for each in ("peak MiB", "kept MiB", "resident MiB")))
     for name, lengths in rows.items():
         for row in lengths:
-            peak, kept, resident = (row[k] / 2**20 for k in ("peak", "kept", "resident"))
+            found = (row.get(key) for key in ("peak", "kept", "resident"))
+            memory = ("-" if size is None else f"{size / 2**20:.2f}" for size in found)
             print(f"  {name:18s}{row['T']:8d}{row['median'] * 1e3:10.3f}", end="")
-            print(f"{row['first'] * 1e3:12.1f}{peak:10.2f}{kept:10.2f}{resident:14.1f}")
+            print(f"{row['first'] * 1e3:12.1f}" + "".join(f"{each:>14s}" for each in memory))
     return rows
 
 
