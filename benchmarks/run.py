@@ -37,8 +37,23 @@ def by_hand(problem: Problem, threads: int) -> dict[str, Competitor]:
         steps["optimised NumPy, blocks"] = in_blocks(problem, rows)
     if threads > 1:
         name = f"optimised NumPy, blocks, workers={threads}"
-        steps[name] = in_blocks(problem, rows, threads)
+        steps[name] = on_one_blas_thread(in_blocks(problem, rows, threads))
     return steps
+
+
+def on_one_blas_thread(competitor: Competitor) -> Competitor:
+    """The competitor with BLAS held to one thread while it runs: its own threads need the cores."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError:
+        return competitor
+    controller = ThreadpoolController()
+
+    def step() -> Any:
+        with controller.limit(limits=1, user_api="blas"):
+            return competitor.step()
+
+    return competitor._replace(step=step)
 
 
 def with_best(rows: dict[str, Row]) -> dict[str, Row]:
