@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 # Settings of one machine's BLAS must not colour a measurement.
-BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+RESULTS := benchmarks/results.json
 
 .PHONY: demo examples test check lint types mutants torch bench dist clean
 
@@ -43,9 +44,13 @@ torch: .venv/test.stamp  ## compare everything with PyTorch; needs a large downl
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pytest -q tests/test_torch*.py
 
-bench: .venv/examples.stamp  ## time training steps: tape, compiled, by hand, PyTorch where it is
-	$(BENCH) $(BIN)/python benchmarks/char_rnn.py
-	$(BENCH) $(BIN)/python benchmarks/compiled.py
+bench: .venv/bench.stamp  ## time training steps beside other frameworks'; PyTorch is a large download
+	@mkdir -p build/matplotlib
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BENCH) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/char_rnn.py
+	$(BENCH) $(BIN)/python -m benchmarks --dtype float32 float64 --json $(RESULTS)
+	$(BENCH) $(BIN)/python -m benchmarks W1 W2 W3 W6 --threads 2 --json $(RESULTS)
+	$(BIN)/python -m benchmarks.report
 
 dist: .venv/dev.stamp  ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build

@@ -1,0 +1,1 @@
+"""Training steps of recurrent networks, side by side: `python -m benchmarks --help`."""
