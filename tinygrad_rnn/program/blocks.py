@@ -22,6 +22,7 @@ from ..ops.parts import _getitem as getitem
 from ..ops.parts import concatenate, gather, scatter, unslice
 from ..ops.shape import _checked, cast, truncate
 from .program import Equation, Program, Var
+from .simplify import live
 
 PARTIAL = -1  # a stride's place: the value is a part of a sum over the batch
 EVERYWHERE = -2  # the same along each axis that it was repeated along; where the batch is is open
@@ -35,14 +36,26 @@ class Axis(NamedTuple):
     inner: int
 
 
+class Batch(NamedTuple):
+    """What is known of a batch of `size` rows in a Program.
+
+    where: for each value that depends on the batch its stride, or PARTIAL. ahead: sums over the
+    batch of data alone, as how many targets count; they are computed first, of the whole batch.
+    """
+
+    size: int
+    where: dict[Var, int]
+    ahead: tuple[Var, ...]
+
+
 class Together(Exception):
     """Why a Program cannot be cut into blocks."""
 
 
-def strides(program: Program, axes: Sequence[int | None], B: int) -> dict[Var, int]:
-    """For each value that depends on the batch its stride, or PARTIAL.
+def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
+    """The batch in all values of a program.
 
-    axes: for each input of the program its batch axis, None for one that has none. B: the batch.
+    axes: for each input of the program its batch axis, None for one that has none.
     Raises: Together where an equation mixes rows.
     """
     where: dict[Var, int] = {}
@@ -52,17 +65,24 @@ def strides(program: Program, axes: Sequence[int | None], B: int) -> dict[Var, i
     for var, array in program.constants:
         if _uniform(array, B):
             where[var] = EVERYWHERE
-    rows = _Rows(B, where)
+    rows, ahead = _Rows(B, where), []
+    learning = {var for var, _ in program.leaves}
     for equation in program.equations:
+        if not learning.isdisjoint([x for x in equation.inputs if _is(x)]):
+            learning.add(equation.output)
         rows.follow(equation)
+        if where.get(equation.output) == PARTIAL and equation.output not in learning:
+            ahead.append(equation.output)
+            del where[equation.output]
     for var in program.outputs[len(program.outputs) - len(program.gradients) :]:
         if where.get(var) != PARTIAL:
             raise Together("a gradient is no sum over the batch")
-    return where
+    return Batch(B, where, tuple(ahead))
 
 
-def cut(program: Program, where: dict[Var, int], B: int, size: int) -> Program:
-    """The Program for `size` rows of the B."""
+def cut(program: Program, batch: Batch, size: int) -> Program:
+    """The Program for so many rows of the batch; what is computed ahead are further inputs."""
+    where, B = batch.where, batch.size
     new: dict[Any, Any] = {}
 
     def shaped(var: Var) -> tuple[int, ...]:
@@ -76,13 +96,15 @@ def cut(program: Program, where: dict[Var, int], B: int, size: int) -> Program:
         new[var] = Var(shaped(var), var.dtype, var.name)
         return new[var]
 
-    inputs = tuple([fresh(x) for x in program.inputs])
+    inputs = tuple([fresh(x) for x in (*program.inputs, *batch.ahead)])
     constants = []
     for var, array in program.constants:
         smaller = array[tuple([slice(n) for n in shaped(var)])]
         constants.append((fresh(var), np.array(smaller, order="C")))
     equations = []
     for op, given, settings, output, scope in program.equations:
+        if output in batch.ahead:
+            continue
         shape = shaped(output)
         if "shape" in settings:
             settings = {**settings, "shape": shape}
@@ -96,6 +118,11 @@ def cut(program: Program, where: dict[Var, int], B: int, size: int) -> Program:
         constants=tuple(constants),
         outputs=outputs,
     )
+
+
+def first(program: Program, batch: Batch) -> Program:
+    """The Program of what is computed ahead, of the whole batch."""
+    return live(replace(program, outputs=batch.ahead, gradients=()))
 
 
 def located(shape: tuple[int, ...], stride: int, B: int) -> Axis:

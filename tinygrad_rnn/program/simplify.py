@@ -144,6 +144,10 @@ def _reshape(equation: Equation, known: _Known) -> Var | Equation | None:
     inner = known.maker(x, reshape)
     if inner is not None:
         return equation._replace(inputs=inner.inputs, settings={"shape": output.shape})
+    spread = known.maker(x, broadcast_to)
+    if spread is not None and not spread.inputs[0].shape:
+        settings = {"shape": output.shape}
+        return Equation(broadcast_to, spread.inputs, settings, output, equation.scope)
     total = known.maker(x, sum)
     if total is not None and output.shape == tuple([n for n in x.shape if n != 1]):
         whole = total.inputs[0]

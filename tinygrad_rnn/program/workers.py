@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Array
-from .blocks import PARTIAL, cut, located, strides
+from .blocks import PARTIAL, Together, cut, first, followed, located
 from .passes import improved
 from .program import Program
 from .run import Runner
@@ -35,19 +35,25 @@ class Blocks:
         sizes = {
             x.shape[axis] for x, axis in zip(program.inputs, axes, strict=True) if axis is not None
         }
+        if len(sizes) != 1:
+            raise Together(f"the batch has the sizes {sorted(sizes)} in the inputs")
         (B,) = sizes
-        where = strides(program, axes, B)
+        batch = followed(program, axes, B)
+        where = batch.where
         self._workers = workers
         self._slices = _slices(B, _count(program, B, workers))
-        smaller = {n: improved(cut(program, where, B, n)) for n in {b - a for a, b in self._slices}}
+        self._first = Runner(improved(first(program, batch))) if batch.ahead else None
+        smaller = {n: improved(cut(program, batch, n)) for n in {b - a for a, b in self._slices}}
         self._runners = [{n: Runner(p) for n, p in smaller.items()} for _ in range(workers)]
-        self._inputs = [where.get(x) for x in program.inputs]
+        self._inputs = [where.get(x) for x in (*program.inputs, *batch.ahead)]
         self._places = [(where.get(x), x) for x in program.outputs]
         self._B = B
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs for these inputs."""
+        if self._first is not None:
+            inputs = [*inputs, *self._first(inputs)]
         outputs = [None if s == PARTIAL else np.empty(x.shape, x.dtype) for s, x in self._places]
         if self._pool is None:
             totals = [self._share(0, inputs, outputs)]
