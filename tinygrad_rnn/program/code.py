@@ -105,6 +105,6 @@ def _loop_lines(calls: Sequence[Call], loop: Loop, names: dict[str, Any]) -> lis
                 values.append(list(slot))
             spelled.append(columns[key])
         body.append(f"  {spelled[0]}({', '.join(spelled[1:])})")
-    rows = list(zip(*values, strict=True))
+    rows = list(zip(*values, strict=True)) or [()] * rounds  # nothing may be another in them
     targets = "".join(f"{name}, " for name in columns.values())
     return [f" for {targets or '_'} in {_name(rows, names)}:", *body]
