@@ -75,7 +75,7 @@ def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
             ahead.append(equation.output)
             del where[equation.output]
     for var in program.outputs[len(program.outputs) - len(program.gradients) :]:
-        if where.get(var) != PARTIAL:
+        if where.get(var) not in (PARTIAL, None):  # None: it is the same in every block
             raise Together("a gradient is no sum over the batch")
     return Batch(B, where, tuple(ahead))
 
@@ -194,7 +194,8 @@ class _Rows:
         every = all(kind == PARTIAL for kind in kinds)
         scaled = op in (multiply, divide) and kinds[1:] == [None]
         scaled = scaled or (op is multiply and kinds[0] is None and kinds[1] == PARTIAL)
-        if (every and op in _SUMS) or scaled:
+        zero = op is add and any(not _is(x) and x == 0 for x in inputs)  # as sum() starts with
+        if (every and op in _SUMS) or scaled or zero:
             return PARTIAL
         raise self._no(equation, "it needs a sum over the whole batch; sums must come last")
 
@@ -401,7 +402,7 @@ def _added(rows: _Rows, equation: Equation) -> int:
     return PARTIAL
 
 
-_SUMS = {add, subtract, negative, positive, reshape, transpose, getitem, stack, concatenate, sum, cast}
+_SUMS = {add, subtract, negative, positive, reshape, transpose, getitem, stack, concatenate, sum, cast, unslice}
 _RULES: dict[Op, Callable[[_Rows, Equation], int]] = {
     _checked: _same,
     broadcast_to: _pointwise,
