@@ -504,7 +504,7 @@ def test_reductions_of_steps_are_one() -> None:
     """Sums and extremes, over all axes, one or the last."""
     for axis in (None, 0, -1, (0, 1)):
         for keepdims in (False, True):
-            f = lambda x: [  # noqa: B023
+            f = lambda x: [
                 g(tg.sin(x_t), axis, keepdims=keepdims)  # noqa: B023
                 for g in (tg.sum, tg.max, tg.min)
                 for x_t in x
