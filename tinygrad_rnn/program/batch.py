@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Op
 from ..ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpose
 from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import _getitem as getitem
@@ -51,19 +50,21 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
         kind[output] = op if op is not getitem else (op, _part(settings["index"], inputs[0]))
     deeper: dict[Any, Any] = {var: var for var in program.known()}
     numbers: dict[Any, int] = {}
-    for op, inputs, _, output, _ in program.equations:
+    for _, inputs, _, output, _ in program.equations:
         key = (kind[output], *[kind[x] for x in inputs if type(x) is Var])
         number = numbers.get(key)
         deeper[output] = numbers.setdefault(key, len(numbers)) if number is None else number
     found: list[Any] = []
     for equation in program.equations:
         op, inputs, _, output, _ = equation
-        key = None
+        shared = None
         if op not in VIEWS and output not in static:
-            key = _key(equation, static, makers)
-        if key is not None:
-            key = op, key, *[deeper[x] if type(x) is Var else hashable(x) for x in inputs]
-        found.append(key)
+            shared = _key(equation, static, makers)
+        if shared is None:
+            found.append(None)
+            continue
+        operands = [deeper[x] if type(x) is Var else hashable(x) for x in inputs]
+        found.append((op, shared, *operands))
     return found
 
 
@@ -341,4 +342,3 @@ def _by_place(
     where = Var(classes.value.shape, members[0].inputs[1].dtype)
     yield Equation(places, (classes.value,), targets[0].settings, where)
     yield Equation(members[0].op, (values.value, where), {}, whole)
-

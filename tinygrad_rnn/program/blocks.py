@@ -1,8 +1,8 @@
 """blocks: a Program for some of the rows of a batch, if its equations show that rows are apart.
 
 Each value is either the same for every block of rows; or has the batch somewhere among its axes;
-or is a part of a sum over the batch, and what is done with it is linear. Where the batch is, is told
-by its stride: how many entries lie behind each row of it. A reshape keeps that.
+or is a part of a sum over the batch, and what is done with it is linear. Where the batch is, its
+stride tells: how many entries lie behind each row of it. A reshape keeps that.
 """
 
 from __future__ import annotations
@@ -15,8 +15,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..op import Array, Op
-from ..ops import add, broadcast_to, divide, matmul, max, min, multiply, negative, positive, reshape
-from ..ops import stack, subtract, sum, transpose
+from ..ops import (
+    add,
+    broadcast_to,
+    divide,
+    matmul,
+    max,
+    min,
+    multiply,
+    negative,
+    positive,
+    reshape,
+    stack,
+    subtract,
+    sum,
+    transpose,
+)
 from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import _getitem as getitem
 from ..ops.parts import concatenate, gather, scatter, unslice
@@ -48,7 +62,7 @@ class Batch(NamedTuple):
     ahead: tuple[Var, ...]
 
 
-class Together(Exception):
+class MixedRowsError(Exception):
     """Why a Program cannot be cut into blocks."""
 
 
@@ -56,7 +70,7 @@ def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
     """The batch in all values of a program.
 
     axes: for each input of the program its batch axis, None for one that has none.
-    Raises: Together where an equation mixes rows.
+    Raises: MixedRowsError where an equation mixes rows.
     """
     where: dict[Var, int] = {}
     for x, axis in zip(program.inputs, axes, strict=True):
@@ -76,7 +90,7 @@ def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
             del where[equation.output]
     for var in program.outputs[len(program.outputs) - len(program.gradients) :]:
         if where.get(var) != PARTIAL:
-            raise Together("a gradient is no sum over the batch")
+            raise MixedRowsError("a gradient is no sum over the batch")
     return Batch(B, where, tuple(ahead))
 
 
@@ -93,8 +107,8 @@ def cut(program: Program, batch: Batch, size: int) -> Program:
         return (*var.shape[:axis], outer * size * inner, *var.shape[axis + 1 :])
 
     def fresh(var: Var) -> Var:
-        new[var] = Var(shaped(var), var.dtype, var.name)
-        return new[var]
+        smaller = new[var] = Var(shaped(var), var.dtype, var.name)
+        return smaller
 
     inputs = tuple([fresh(x) for x in (*program.inputs, *batch.ahead)])
     constants = []
@@ -126,7 +140,7 @@ def first(program: Program, batch: Batch) -> Program:
 
 
 def located(shape: tuple[int, ...], stride: int, B: int) -> Axis:
-    """The axis that holds a batch of this stride. Raises: Together where it is cut through."""
+    """The axis that holds a batch of this stride. Raises: MixedRowsError where there is none."""
     behind = 1
     for axis in range(len(shape) - 1, -1, -1):
         n = shape[axis]
@@ -138,8 +152,8 @@ def located(shape: tuple[int, ...], stride: int, B: int) -> Axis:
             break
         behind *= n
     if B == 1 and stride <= math.prod(shape):
-        raise Together("the batch has one row")
-    raise Together(f"the batch is cut through in the shape {shape}")
+        raise MixedRowsError("the batch has one row")
+    raise MixedRowsError(f"the batch is cut through in the shape {shape}")
 
 
 def _stride(shape: tuple[int, ...], at: Axis) -> int:
@@ -168,10 +182,10 @@ class _Rows:
             return
         if PARTIAL in found:
             stride = self._linear(equation)
-        elif all(stride == EVERYWHERE for stride in found) and op is not matmul:
-            stride = EVERYWHERE if output.shape in [x.shape for x in inputs if _is(x)] else None
-            if stride is None:
+        elif all(s == EVERYWHERE for s in found) and op is not matmul:
+            if output.shape not in [x.shape for x in inputs if _is(x)]:
                 raise self._no(equation, "where the batch is in a repeated value cannot be told")
+            stride = EVERYWHERE
             self._open[output] = equation
         else:
             rule = _RULES.get(op) or (_pointwise if op.elementwise else None)
@@ -179,13 +193,13 @@ class _Rows:
                 raise self._no(equation, "it may mix the rows of a batch")
             try:
                 stride = rule(self, equation)
-            except Together as why:
+            except MixedRowsError as why:
                 raise self._no(equation, str(why)) from None
         self.where[output] = stride
 
-    def _no(self, equation: Equation, why: str) -> Together:
+    def _no(self, equation: Equation, why: str) -> MixedRowsError:
         scope = f" in {' '.join(equation.scope)}" if equation.scope else ""
-        return Together(f"{equation.op.name}{scope}: {why}")
+        return MixedRowsError(f"{equation.op.name}{scope}: {why}")
 
     def _linear(self, equation: Equation) -> int:
         """Of parts of sums: sums of them, and products with what all blocks have in common."""
@@ -233,9 +247,9 @@ class _Rows:
                     self.settle(y, x.shape, at._replace(axis=axis))
         elif stride is None:
             if there:
-                raise Together("one operand has the batch, another is as long and has it not")
+                raise MixedRowsError("one operand has the batch, another is as long and has it not")
         elif located(x.shape, stride, self.B) != Axis(axis, at.outer, at.inner):
-            raise Together("the operands have the batch in different places")
+            raise MixedRowsError("the operands have the batch in different places")
 
 
 def _is(x: Any) -> bool:
@@ -247,7 +261,7 @@ def _leading(rows: _Rows, equation: Equation) -> tuple[Var, Axis]:
     for x in equation.inputs:
         if _is(x) and rows.where.get(x, EVERYWHERE) != EVERYWHERE:
             return x, located(x.shape, rows.where[x], rows.B)
-    raise Together("where the batch is cannot be told")
+    raise MixedRowsError("where the batch is cannot be told")
 
 
 def _pointwise(rows: _Rows, equation: Equation) -> int:
@@ -255,7 +269,7 @@ def _pointwise(rows: _Rows, equation: Equation) -> int:
     shape = equation.output.shape
     at = at._replace(axis=at.axis + len(shape) - len(x.shape))
     if shape[at.axis] != at.outer * rows.B * at.inner:
-        raise Together("the batch is repeated")
+        raise MixedRowsError("the batch is repeated")
     for y in equation.inputs:
         rows.settle(y, shape, at)
     return _stride(shape, at)
@@ -267,17 +281,18 @@ def _product(rows: _Rows, equation: Equation) -> int:
     left, right = rows.at(a), rows.at(b)
     if left is not None and right is None and len(b.shape) <= 2:
         if left.axis == len(a.shape) - 1:
-            raise Together("a product adds up the rows of one operand alone")
+            raise MixedRowsError("a product adds up the rows of one operand alone")
         columns = b.shape[1] if len(b.shape) == 2 else 1
-        return rows.where[a] // a.shape[-1] * columns
+        return int(rows.where[a] // a.shape[-1] * columns)
     if left is None and right is not None and len(a.shape) == len(b.shape) == 2:
         if right.axis == 0:
-            raise Together("a product adds up the rows of one operand alone")
+            raise MixedRowsError("a product adds up the rows of one operand alone")
         return rows.where[b]
     if left and right and len(a.shape) == len(b.shape) == 2:
-        if (left.axis, right.axis) == (1, 0) and left[1:] == right[1:]:
+        inner = (left.axis, right.axis) == (1, 0)
+        if inner and left[1:] == right[1:]:
             return PARTIAL
-    raise Together("a product mixes the rows")
+    raise MixedRowsError("a product mixes the rows")
 
 
 def _transposed(rows: _Rows, equation: Equation) -> int:
@@ -295,7 +310,9 @@ def _reshaped(rows: _Rows, equation: Equation) -> int:
 
 def _part(rows: _Rows, equation: Equation) -> int:
     x, at = _leading(rows, equation)
-    return _stride(equation.output.shape, at._replace(axis=_axis_of_part(x, at, equation.settings["index"])))
+    return _stride(
+        equation.output.shape, at._replace(axis=_axis_of_part(x, at, equation.settings["index"]))
+    )
 
 
 def _axis_of_part(x: Var, at: Axis, index: Any) -> int:
@@ -312,7 +329,7 @@ def _axis_of_part(x: Var, at: Axis, index: Any) -> int:
             continue
         if axis == at.axis:
             if k != slice(None):
-                raise Together("a part of the batch is taken")
+                raise MixedRowsError("a part of the batch is taken")
             return result
         axis += 1
         result += isinstance(k, slice)
@@ -325,13 +342,13 @@ def _put(rows: _Rows, equation: Equation) -> int:
     index = equation.settings["indices"][list(equation.inputs).index(x)]
     several = index if isinstance(index, tuple) else (index,)
     if any(k is None or k is Ellipsis for k in several):
-        raise Together("parts with new axes are put together")
+        raise MixedRowsError("parts with new axes are put together")
     taken = [k for k in range(len(shape)) if k >= len(several) or isinstance(several[k], slice)]
     at = at._replace(axis=taken[at.axis])
     for y, place in zip(equation.inputs, equation.settings["indices"], strict=True):
         whole = place if isinstance(place, tuple) else (place,)
         if at.axis < len(whole) and whole[at.axis] != slice(None):
-            raise Together("parts of the batch are put together")
+            raise MixedRowsError("parts of the batch are put together")
         rows.settle(y, y.shape, at._replace(axis=_axis_of_part_in(shape, at.axis, place)))
     return _stride(shape, at)
 
@@ -352,7 +369,7 @@ def _stacked(rows: _Rows, equation: Equation) -> int:
 def _joined(rows: _Rows, equation: Equation) -> int:
     x, at = _leading(rows, equation)
     if equation.settings["axis"] is None or equation.settings["axis"] % len(x.shape) == at.axis:
-        raise Together("rows are joined with others")
+        raise MixedRowsError("rows are joined with others")
     for y in equation.inputs:
         rows.settle(y, y.shape, at)
     return _stride(equation.output.shape, at)
@@ -366,7 +383,7 @@ def _reduced(rows: _Rows, equation: Equation) -> int:
     if at.axis in axes:
         if equation.op is sum:
             return PARTIAL
-        raise Together("an extreme of the whole batch is needed")
+        raise MixedRowsError("an extreme of the whole batch is needed")
     before = 0 if keepdims else len([k for k in axes if k < at.axis])
     return _stride(equation.output.shape, at._replace(axis=at.axis - before))
 
@@ -377,7 +394,7 @@ def _by_row(rows: _Rows, equation: Equation) -> int:
     at = rows.at(x)
     width = x.size // other.size if other.size else 1
     if at is None or rows.where.get(other, 0) * width != rows.where[x]:
-        raise Together("the batch is in other places in the two operands")
+        raise MixedRowsError("the batch is in other places in the two operands")
     return rows.where[x if equation.output.shape == x.shape else other]
 
 
@@ -389,19 +406,31 @@ def _taken(rows: _Rows, equation: Equation) -> int:
     """Rows of a table by the ids of the batch."""
     table, *index = equation.inputs
     if rows.where.get(table) is not None or len(index) != 1:
-        raise Together("entries of the batch are picked")
-    return rows.where[index[0]] * math.prod(table.shape[1:])
+        raise MixedRowsError("entries of the batch are picked")
+    return int(rows.where[index[0]] * math.prod(table.shape[1:]))
 
 
 def _added(rows: _Rows, equation: Equation) -> int:
     """The gradient of that: each row of the batch is added to a table."""
     inputs, counts = equation.inputs, equation.settings["counts"]
     if any(count != 2 for count in counts) or any(x not in rows.where for x in inputs):
-        raise Together("entries of the batch are put together")
+        raise MixedRowsError("entries of the batch are put together")
     return PARTIAL
 
 
-_SUMS = {add, subtract, negative, positive, reshape, transpose, getitem, stack, concatenate, sum, cast}
+_SUMS = {
+    add,
+    subtract,
+    negative,
+    positive,
+    reshape,
+    transpose,
+    getitem,
+    stack,
+    concatenate,
+    sum,
+    cast,
+}
 _RULES: dict[Op, Callable[[_Rows, Equation], int]] = {
     _checked: _same,
     broadcast_to: _pointwise,

@@ -1,4 +1,4 @@
-"""code: a list of calls as one Python function, with loops where the same calls come again and again.
+"""code: a list of calls as one Python function, with loops where the same calls come again.
 
 For each time step a loop has one tuple of arrays instead of two for each call: for long sequences
 these take more time to fetch from memory than the calls that they are for.

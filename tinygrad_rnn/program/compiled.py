@@ -18,7 +18,7 @@ from ..op import Array
 from ..tape import mode
 from ..tensor import Tensor, leaf
 from ..tree import Tree, rebuilt, values_of
-from .blocks import Together
+from .blocks import MixedRowsError
 from .passes import improved
 from .program import Program
 from .run import Runner
@@ -34,15 +34,12 @@ class _Entry(NamedTuple):
 
     run: Runner | Blocks
     result: Tree
-    count: int  # of the results
+    results: int  # how many
     flags: tuple[tuple[Tensor, bool], ...]  # the leaves, and whether they required a gradient
 
     def fits(self) -> bool:
         """Whether the leaves require gradients as they did when it was traced."""
-        for x, flag in self.flags:  # a loop is what a small step has time for
-            if x._requires_grad is not flag:
-                return False
-        return True
+        return all(x._requires_grad is flag for x, flag in self.flags)
 
 
 class Compiled:
@@ -88,7 +85,7 @@ class Compiled:
         gradients = entry.run.program.gradients
         if self._verify:
             self._compare(inputs, arrays, entry.run.program, outputs)
-        count = entry.count
+        count = entry.results
         for tensor, g in zip(gradients, outputs[count:], strict=True):
             tensor._grad = leaf(g if tensor._grad is None else tensor._grad._array + g)
         return rebuilt(entry.result, [leaf(y) for y in outputs[:count]])
@@ -106,7 +103,9 @@ class Compiled:
 
         def flat(*tensors: Tensor) -> list[Tensor]:
             built.append(self._f(*rebuilt(inputs, tensors)))
-            return [y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[-1]).values()]
+            return [
+                y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[-1]).values()
+            ]
 
         for k, x in enumerate(arrays):
             numeric(x, f"compile: input {k}")
@@ -130,7 +129,7 @@ class Compiled:
             axes = axes if isinstance(axes, tuple) else (axes,) * len(program.inputs)
             try:
                 return Blocks(simplified(program), axes, self._workers)
-            except Together as why:
+            except MixedRowsError as why:
                 warnings.warn(
                     f"compile: the step is run as a whole, not in blocks of the batch: {why}",
                     stacklevel=5,

@@ -15,8 +15,21 @@ from typing import Any
 import numpy as np
 
 from ..op import Array, Op
-from ..ops import broadcast_to, clip, matmul, max, maximum, min, minimum, positive, relu, sigmoid
-from ..ops import stack, sum, where
+from ..ops import (
+    broadcast_to,
+    clip,
+    matmul,
+    max,
+    maximum,
+    min,
+    minimum,
+    positive,
+    relu,
+    sigmoid,
+    stack,
+    sum,
+    where,
+)
 from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import concatenate, unslice
 from ..ops.shape import cast, truncate

@@ -54,9 +54,9 @@ def _parents(program: Program, makers: dict[Var, Equation]) -> dict[Var, Var]:
     for op, inputs, _, output, _ in program.equations:
         if op is add or op is multiply:
             for x in inputs:
-                if type(x) is Var and x in makers and makers[x][0] is op and uses[x] == 1:
-                    if x.shape == output.shape and x.dtype == output.dtype:
-                        parent[x] = output
+                within = type(x) is Var and x in makers and makers[x][0] is op and uses[x] == 1
+                if within and (x.shape, x.dtype) == (output.shape, output.dtype):
+                    parent[x] = output
     return parent
 
 
@@ -147,7 +147,7 @@ def _kind(maker: Equation) -> Any:
 def _joined(
     op: Op, several: list[Var], total: Var, makers: dict[Var, Equation], scope: tuple[str, ...]
 ) -> Iterator[Equation]:
-    """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; x_1 + x_2 + ... as a stack's sum."""
+    """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; other sums as that of a stack."""
     if op is not matmul:
         stacked = Var((len(several), *total.shape), total.dtype)
         yield Equation(stack, tuple(several), {"axis": 0}, stacked, scope)
