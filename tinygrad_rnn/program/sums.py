@@ -8,6 +8,7 @@ stacked operands, a sum of many equal terms one sum over their stack.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -36,7 +37,9 @@ def reassociated(program: Program) -> Program:
             equations.append(equation)
         elif output not in parent:
             leaves = _leaves(equation, parent, makers)
-            if len(leaves) < 3 or any(type(x) is Var and x.dtype != output.dtype for x in leaves):
+            exact = output.dtype.kind != "f"  # sums of small integers would be of larger ones
+            mixed = any(type(x) is Var and x.dtype != output.dtype for x in leaves)
+            if len(leaves) < 3 or exact or mixed:
                 equations += _as_it_was(equation, parent, makers)
             else:
                 equations += _rebuilt(equation, leaves, makers, level)
@@ -94,6 +97,10 @@ def _rebuilt(
     root: Equation, leaves: list[Any], makers: dict[Var, Equation], level: dict[Any, int]
 ) -> Iterator[Equation]:
     """The sum or product of the leaves anew."""
+    numbers = [x for x in leaves if type(x) is not Var]
+    if len(numbers) > 1:
+        number = builtins.sum(numbers) if root.op is add else math.prod(numbers)
+        leaves = [x for x in leaves if type(x) is Var] + [number]
     if root.op is add and len(leaves) >= FEWEST:
         joined: list[Any] = []
         for kind, several in _by_kind(leaves, makers).items():
