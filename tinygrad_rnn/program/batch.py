@@ -47,7 +47,7 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
     static = _static(program)
     kind: dict[Any, Any] = {var: var for var in program.known()}
     for op, inputs, settings, output, _ in program.equations:
-        kind[output] = op if op is not getitem else (op, _part(settings["index"], inputs[0]))
+        kind[output] = (op, _part(settings["index"], inputs[0])) if op is getitem else op
     deeper: dict[Any, Any] = {var: var for var in program.known()}
     numbers: dict[Any, int] = {}
     for _, inputs, _, output, _ in program.equations:
@@ -57,9 +57,10 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
     found: list[Any] = []
     for equation in program.equations:
         op, inputs, _, output, _ = equation
-        shared = None
-        if op not in VIEWS and output not in static:
-            shared = _key(equation, static, makers)
+        if op in VIEWS or output in static:
+            found.append(None)
+            continue
+        shared = _key(equation, static, makers)
         if shared is None:
             found.append(None)
             continue
@@ -85,6 +86,8 @@ def _static(program: Program) -> set[Var]:
 def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> Any:
     """What equal equations share besides the operations around; None for one that stays alone."""
     op, inputs, settings, output, _ = equation
+    if op.elementwise and not settings:
+        return (output.shape, output.dtype) if output.nbytes <= LARGEST else None
     if op is matmul:
         a, b = inputs
         if max_bytes(a, b, output, but=static) > LARGEST_FACTOR:
@@ -109,7 +112,11 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
 
 def max_bytes(*several: Any, but: set[Var]) -> int:
     """The size of the largest of these values."""
-    return int(np.max([x.nbytes for x in several if x not in but], initial=0))
+    largest = 0
+    for x in several:
+        if x.nbytes > largest and x not in but:
+            largest = x.nbytes
+    return largest
 
 
 class _Group:
@@ -254,7 +261,7 @@ def _split(partly: dict[int, _Group], groups: dict[int, _Group]) -> list[int]:
 def _first(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:
     """When its first operand was computed."""
     computed = [order[x] for x in equation[1] if type(x) is Var and x in order]
-    return (int(np.min(computed)) if len(computed) > 1 else computed[0] if computed else -1), k
+    return (sorted(computed)[0] if computed else -1), k
 
 
 # How they are made one

@@ -105,6 +105,8 @@ def _loop_lines(calls: Sequence[Call], loop: Loop, names: dict[str, Any]) -> lis
                 values.append(list(slot))
             spelled.append(columns[key])
         body.append(f"  {spelled[0]}({', '.join(spelled[1:])})")
+    if not columns:
+        return [f" for _ in range({rounds}):", *body]
     rows = list(zip(*values, strict=True))
     targets = "".join(f"{name}, " for name in columns.values())
-    return [f" for {targets or '_'} in {_name(rows, names)}:", *body]
+    return [f" for {targets}in {_name(rows, names)}:", *body]

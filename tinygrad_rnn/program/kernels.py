@@ -189,11 +189,13 @@ def _less_one(given: list[Any], settings: dict[str, Any], out: Array) -> list[Ca
     x, where = given
     if not out.flags.c_contiguous:
         return [(_written, (less_one.forward, given, settings, out))]
-    return [*_unless_there(x, out), (_subtract_one, (out.reshape(-1), where))]
-
-
-def _subtract_one(flat: Array, where: Array) -> None:
-    flat[where] -= 1
+    flat, some, one = out.reshape(-1), np.empty(where.shape, out.dtype), np.array(1, out.dtype)
+    return [
+        *_unless_there(x, out),
+        (flat.take, (where, None, some, "clip")),
+        (np.subtract, (some, one, some)),
+        (flat.__setitem__, (where, some)),
+    ]
 
 
 def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
@@ -202,7 +204,7 @@ def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call
 
 
 def _zero_rows(out: Array, rows: Array) -> None:
-    if b"\x01" in rows.tobytes():  # most often there is none
+    if np.count_nonzero(rows):  # most often there is none
         out[rows] = 0
 
 

@@ -52,7 +52,8 @@ class Layout:
             for k, var in enumerate(row.members):
                 self.rows[var] = (row, k)
         for equation in program.equations:
-            if is_join(equation) and self._in_a_row(equation.inputs):
+            free = is_join(equation) and equation.output not in self.rows
+            if free and self._in_a_row(equation.inputs):
                 self.joins[equation.output] = equation.inputs[0]
         self._put_parts(program)
 
