@@ -52,8 +52,7 @@ class Layout:
             for k, var in enumerate(row.members):
                 self.rows[var] = (row, k)
         for equation in program.equations:
-            free = is_join(equation) and equation.output not in self.rows
-            if free and self._in_a_row(equation.inputs):
+            if is_join(equation) and self._in_a_row(equation.inputs):
                 self.joins[equation.output] = equation.inputs[0]
         self._put_parts(program)
 
@@ -133,7 +132,8 @@ def turned(program: Program) -> Program:
 
 def _rows(program: Program) -> list[Row]:
     """Which values lie next to each other: as many neighbours of stacks as go together."""
-    elsewhere = set(program.known()) | {e[3] for e in program.equations if e[0] in VIEWS}
+    elsewhere = set(program.known())
+    elsewhere |= {e[3] for e in program.equations if e[0] in VIEWS or is_join(e)}
     following: dict[Var, Var] = {}
     before: dict[Var, Var] = {}
     for equation in program.equations:
