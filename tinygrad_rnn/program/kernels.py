@@ -52,7 +52,9 @@ def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> 
     """The calls that write the operation's result into `out`."""
     ufunc = UFUNCS.get(op.name)
     if ufunc is not None:
-        return [(ufunc, (*[_operand(x, op, given, out) for x in given], out))]
+        if not all([type(x) is np.ndarray for x in given]):
+            given = [_operand(x, op, given, out) for x in given]
+        return [(ufunc, (*given, out))]
     kernel = KERNELS.get(op)
     if kernel is not None:
         return kernel(given, settings, out)

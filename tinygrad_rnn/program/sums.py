@@ -29,6 +29,8 @@ def reassociated(program: Program) -> Program:
     """Sums and products of three and more: what is there early first, terms of a kind together."""
     makers = {equation[3]: equation for equation in program.equations}
     parent = _parents(program, makers)
+    if not parent:
+        return program
     level = _levels(program)
     equations: list[Equation] = []
     for equation in program.equations:
