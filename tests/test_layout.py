@@ -18,7 +18,7 @@ from tinygrad_rnn.program.layout import copied, is_join, turned
 from tinygrad_rnn.program.passes import improved
 from tinygrad_rnn.program.run import _Binding
 
-from .deep import STEPS, B, H, I, V, data, deep_check, of, traced, weights
+from .deep import STEPS, H, I, V, data, deep_check, of, traced, weights
 from .numeric import assert_near
 
 

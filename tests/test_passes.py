@@ -77,9 +77,7 @@ SIMPLER: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "a transpose of a transpose is none": (lambda x: tg.sin(x.T.T), ["sin"]),
     "three transposes are one": (lambda x: tg.sin(x.T.T.T), ["transpose", "sin"]),
     "turns of three axes that come round are none": (
-        lambda x: tg.sin(
-            tg.transpose(tg.transpose(x.reshape(2, 2, 4), (1, 2, 0)), (2, 0, 1))
-        ),
+        lambda x: tg.sin(tg.transpose(tg.transpose(x.reshape(2, 2, 4), (1, 2, 0)), (2, 0, 1))),
         ["reshape", "sin"],
     ),
     "reshapes of reshapes are one": (
@@ -141,7 +139,10 @@ SIMPLER: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     ),
     "a product with 1 is the other operand": (lambda x: tg.sin(1.0 * x * 1 / 1.0), ["sin"]),
     "so is one with ones": (lambda x: tg.sin(x * np.ones((4, 4)) / np.ones(4)), ["sin"]),
-    "but for those that make it larger": (lambda x: x.sum(0) * np.ones((4, 4)), ["sum", "multiply"]),
+    "but for those that make it larger": (
+        lambda x: x.sum(0) * np.ones((4, 4)),
+        ["sum", "multiply"],
+    ),
     "1 divided is not the operand": (lambda x: 1.0 / x, ["divide"]),
     "a repeated operand is not repeated": (
         lambda x: x * tg.broadcast_to(x.sum(0), (4, 4)),
@@ -284,9 +285,7 @@ def test_what_waits_is_added_last() -> None:
 
 def test_factors_that_wait_come_last_too() -> None:
     """(sin(sin x) a) b is (a b) sin(sin x), and sums of other shapes are spread once."""
-    program = traced(
-        lambda x, a, b: tg.sin(tg.sin(x)) * a * b, random(3, 4), random(4), random(4)
-    )
+    program = traced(lambda x, a, b: tg.sin(tg.sin(x)) * a * b, random(3, 4), random(4), random(4))
     first, last = of(after(reassociated, program), "multiply")
     assert set(first.inputs) == {program.inputs[1], program.inputs[2]}
     assert first.output.shape == (4,)
@@ -479,7 +478,9 @@ def test_losses_of_all_steps_are_one() -> None:
 
 def test_numbers_are_told_apart() -> None:
     """x_t + t is not one operation, x_t + 2 is."""
-    many = after(batched, traced(lambda x: [x_t + float(t) for t, x_t in enumerate(x)], random(T, 2)))
+    many = after(
+        batched, traced(lambda x: [x_t + float(t) for t, x_t in enumerate(x)], random(T, 2))
+    )
     assert len(of(many, "add")) == T
     one = after(batched, traced(lambda x: [x_t + 2.0 for x_t in x], random(T, 2)))
     assert len(of(one, "add")) == 1
@@ -503,7 +504,7 @@ def test_reductions_of_steps_are_one() -> None:
     """Sums and extremes, over all axes, one or the last."""
     for axis in (None, 0, -1, (0, 1)):
         for keepdims in (False, True):
-            f = lambda x: [  # noqa: B023
+            f = lambda x: [
                 g(tg.sin(x_t), axis, keepdims=keepdims)  # noqa: B023
                 for g in (tg.sum, tg.max, tg.min)
                 for x_t in x

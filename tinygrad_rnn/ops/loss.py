@@ -142,7 +142,7 @@ def _check_range(V: int, ignore_index: int, ids: Any) -> None:
 def _all_below(ids: Any, V: int) -> bool:
     """Whether all ids are in [0, V), without a further array; unsigned, negative ones are large."""
     bits = 8 * ids.dtype.itemsize
-    if V > 2 ** (bits - 1):
+    if 2 ** (bits - 1) < V:
         return bool(ids.min() >= 0 and ids.max() < V)
     return bool(ids.view(f"u{bits // 8}").max() < V)
 

@@ -18,9 +18,9 @@ from ..op import Array
 from ..tape import mode
 from ..tensor import Tensor, leaf
 from ..tree import Tree, rebuilt, values_of
-from .blocks import MixedRowsError
 from .passes import improved
 from .program import Program
+from .rows import MixedRowsError
 from .run import Runner
 from .simplify import simplified
 from .trace import trace

@@ -52,7 +52,7 @@ def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> 
     """The calls that write the operation's result into `out`."""
     ufunc = UFUNCS.get(op.name)
     if ufunc is not None:
-        if not all([type(x) is np.ndarray for x in given]):
+        if not all(type(x) is np.ndarray for x in given):
             given = [_operand(x, op, given, out) for x in given]
         return [(ufunc, (*given, out))]
     kernel = KERNELS.get(op)

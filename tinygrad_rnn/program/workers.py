@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..op import Array
-from .blocks import PARTIAL, MixedRowsError, cut, first, followed, located
+from .blocks import cut, first, followed
 from .passes import improved
 from .program import Program
+from .rows import PARTIAL, MixedRowsError, located
 from .run import Runner
 
 CACHED = 2**23  # bytes of all values of a block
