@@ -19,7 +19,10 @@ process, in turn; the loss and every gradient of each was compared with the othe
 medians, and ratios are ratios of medians. "loop" is a loop over time of primitives as a user writes
 it, "layer" is a layer of `tg.nn`; "compiled" is the faster of the two. "optimised NumPy" is written
 by hand, backward pass and all: [by_hand.py](../benchmarks/by_hand.py),
-[gated.py](../benchmarks/gated.py).
+[gated.py](../benchmarks/gated.py); its variants, some of them faster, have rows of their own.
+In `growth` "peak" and "kept" are what tracemalloc counts, which sees no memory of PyTorch and JAX;
+"resident" is by how much the first step, tracing or compiling included, raised the process's
+largest resident set. Times there are of few steps, one process each, and not in turn.
 """
 
 

@@ -142,7 +142,7 @@ def chosen(names: list[str]) -> list[str]:
 def one(name: str, dtype: str, threads: int, seconds: float) -> dict[str, Any]:
     """What is found for a name."""
     if name == "W5":
-        return operations_of(dtype, seconds / 10)
+        return operations_of(dtype, seconds / 2)
     if name == "training":
         return training_of(dtype, seconds)
     return growth_of(dtype) if name == "growth" else steps_of(name, dtype, threads, seconds)

@@ -14,7 +14,7 @@ from .workloads import Competitor
 
 TOLERANCES = {"float64": 1e-9, "float32": 1e-3}
 WARM_UPS = 2
-BLOCK_SECONDS = 0.1
+BLOCK_SECONDS = 0.05
 
 
 def agree(competitors: dict[str, Competitor], tolerance: float) -> None:

@@ -29,8 +29,8 @@ def train(layer, V, known, unseen, epochs):
     recurrent, head = layer(D, H, **settings), nn.Linear(H, V, **settings)
     model = nn.ManyToMany(recurrent, head, embedding=nn.Embedding(V, D, **settings))
     optimizer = tg.optim.Adam(model.parameters(), lr=0.02)
-    halving = tg.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
-    run = {"epochs": epochs, "tbptt": (T, T), "clip_norm": 1.0, "schedule": halving}
+    rate = tg.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    run = {"epochs": epochs, "tbptt": (T, T), "clip_norm": 1.0, "schedule": rate, "compile": True}
     return model, tg.fit(model, known, tg.cross_entropy, optimizer, validation=unseen, **run)
 
 

@@ -12,7 +12,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import ops
 from tinygrad_rnn.op import Op
-from tinygrad_rnn.tape import tape
+from tinygrad_rnn.program.trace import Rehearsal
+from tinygrad_rnn.tape import Mode, in_mode, tape
 
 from .cases import CASES, ELEMENTWISE, INTERNAL, MODULES, Case
 from .numeric import assert_near, differences, flat, parts
@@ -115,6 +116,39 @@ def test_inputs_and_cotangents_are_not_changed(case: Case) -> None:
         np.testing.assert_array_equal(getattr(x, "data", x), before[k])
     for y, value in zip(outputs, values, strict=True):
         np.testing.assert_array_equal(y.data, value)
+
+
+def test_decompositions_are_their_operations() -> None:
+    """On the inputs of every row: value, shape and dtype, on arrays and as a Program has them."""
+    seen = set()
+    for case in CASES:
+        for arrays in (case.inputs(), single(case.inputs())):
+            for op, given, settings in _steps(case, arrays):
+                if op.decomposition is None:
+                    continue
+                with np.errstate(all="ignore"):
+                    simpler = op.decomposition(*given, **settings)
+                    expected = op.forward(*given, **settings)
+                if simpler is None:
+                    continue
+                seen.add(op.name)
+                assert np.shape(simpler) == np.shape(expected)
+                assert np.asarray(simpler).dtype == np.asarray(expected).dtype
+                rtol = 1e-12 if np.asarray(expected).dtype == np.float64 else 1e-5
+                assert_near(simpler, expected, rtol)
+    every = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
+    assert seen == {op.name for op in every if op.decomposition is not None}
+
+
+def _steps(case: Case, arrays: list[Any]) -> list[tuple[Op, list[Any], dict[str, Any]]]:
+    """The operations of a case, with the arrays and the settings that they get."""
+    watch = Rehearsal()
+    with in_mode(Mode(True, (), watch)):
+        case.call(*[watch.input(x) if x.dtype.kind == "f" else x for x in arrays])
+    return [
+        (op, [getattr(x, "_array", x) for x in inputs], settings)
+        for op, inputs, settings in watch.steps
+    ]
 
 
 # Gradients

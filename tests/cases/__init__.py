@@ -34,12 +34,17 @@ INTERNAL = {
     "checked",
     "contract",
     "gather",
+    "less_one",
     "likelihood_gradient",
     "negative_log_likelihood",
     "p_norm",
+    "picked",
+    "places",
     "scatter",
     "truncate",
+    "unpicked",
     "unslice",
+    "zeroed",
 }
 CASES: list[Case] = [
     *ELEMENTWISE,

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn import ops
-from tinygrad_rnn.ops.likelihood import likelihood_gradient, negative_log_likelihood
+from tinygrad_rnn.ops.likelihood import (
+    less_one,
+    likelihood_gradient,
+    negative_log_likelihood,
+    picked,
+    places,
+    unpicked,
+    zeroed,
+)
 
 from .rows import (
     Draw,
@@ -47,6 +55,20 @@ def _likelihood_gradient(g: Any, logits: Any, targets: Any, ignore_index: int = 
         if targets[index] != ignore_index:
             errors[index] = _softmax(logits[index]) - np.eye(logits.shape[-1])[targets[index]]
     return np.asarray(g)[..., None] * errors
+
+
+def _one_hot(where: Any, shape: Any) -> Any:
+    """1 at the places of an array of this shape, flattened."""
+    found = np.zeros(shape)
+    for place in np.ravel(where):
+        found.flat[place] = 1
+    return found
+
+
+def _rows_kept(x: Any, rows: Any) -> Any:
+    """x times 0 in the rows, times 1 elsewhere."""
+    kept = np.asarray(~rows, x.dtype)
+    return x * kept.reshape(kept.shape + (1,) * (x.ndim - kept.ndim))
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
@@ -128,6 +150,23 @@ LOSS = [
             Draw(normal, shape), exactly(targets), by=(0, 1), call=likelihood_gradient,
             ignore_index=-100)
         for shape, targets in TARGETS
+    ),
+    row("places", lambda t, size: np.arange(t.size).reshape(t.shape) * size + t * (t > 0),
+        exactly([[2, 0], [-100, 1]]), by=(), call=places, size=3),
+    *(
+        row("picked", lambda x, where: np.reshape([x.flat[k] for k in where.flat], where.shape),
+            Draw(normal, shape), exactly(where), by=(0,), call=picked)
+        for shape, where in [((2, 3), [1, 5]), ((2, 1, 2), [[0], [3]])]
+    ),
+    row("unpicked", lambda x, where, size: (
+            _one_hot(where, (*x.shape, size)).astype(x.dtype) * x[..., None]),
+        Draw(normal, (2, 2)), exactly([[0, 5], [7, 9]]), by=(0,), call=unpicked, size=3),
+    row("less_one", lambda x, where: x - _one_hot(where, x.shape).astype(x.dtype),
+        Draw(normal, (2, 2, 3)), exactly([[0, 5], [7, 9]]), by=(0,), call=less_one),
+    *(
+        row("zeroed", _rows_kept, Draw(normal, shape), exactly([True, False, True]), by=(0,),
+            call=zeroed)
+        for shape in [(3,), (3, 2)]
     ),
     *(
         row("cross_entropy", _cross_entropy, Draw(normal, (4, 3)), exactly([0, 2, 1, 1]), by=(0,),

@@ -103,15 +103,22 @@ def _log_less_target(logits: Any, targets: Any, *, ignore_index: int) -> Any:
         return None
     shifted, _, total = _powers(logits, -1)
     logs = reshape(log(total), shape=targets.shape)
-    losses = logs - picked(shifted, places(targets, size=logits.shape[-1]))
+    losses = logs - picked(shifted, _counted_places(targets, logits, ignore_index))
     return zeroed(losses, equal(targets, ignore_index))
+
+
+def _counted_places(targets: Any, logits: Any, ignore_index: int) -> Any:
+    """The targets' places; an ignored one, which may be out of range, is taken for 0."""
+    if ignore_index >= 0:
+        targets = where(equal(targets, ignore_index), 0, targets)
+    return places(targets, size=logits.shape[-1])
 
 
 @op(
     decomposition=_log_less_target,
     logits=lambda g, z, logits, targets, ignore_index: likelihood_gradient(
         g, logits, targets, ignore_index=ignore_index
-    )
+    ),
 )
 def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> Any:
     """-log(softmax(logits)[target]) for each example, 0 where the target is ignore_index.
@@ -148,7 +155,7 @@ def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -
     if not logits.size:
         return None
     _, powers, total = _powers(logits, -1)
-    error = less_one(powers / total, places(targets, size=logits.shape[-1]))
+    error = less_one(powers / total, _counted_places(targets, logits, ignore_index))
     return zeroed(error * kept(scale, logits, -1), equal(targets, ignore_index))
 
 
@@ -186,7 +193,7 @@ def _unscaled(scale: Any, logits: Any, targets: Any, ignore_index: int) -> Any:
 
 @op()
 def places(targets: Any, *, size: int) -> Any:
-    """Where each target is in the flattened logits, of `size` classes; a negative one is taken for 0.
+    """Where each target is in the flattened logits, of `size` classes; 0 for a negative one.
 
     >>> places(np.array([2, 0, -100]), size=4)
     array([2, 4, 8])

@@ -129,7 +129,7 @@ def _check_targets(logits: Any, targets: Any) -> None:
 
 
 def _check_range(V: int, ignore_index: int, ids: Any) -> None:
-    if not ids.size or ids.astype(np.uint64, copy=False).max() < V:  # negative ones are large then
+    if not ids.size or _all_below(ids, V):
         return
     wrong = ((ids < 0) | (ids >= V)) & (ids != ignore_index)
     if wrong.any():
@@ -137,6 +137,14 @@ def _check_range(V: int, ignore_index: int, ids: Any) -> None:
             f"cross_entropy: target {ids[wrong].flat[0]} is out of range: logits have {V} classes, "
             f"so targets must be in [0, {V})"
         )
+
+
+def _all_below(ids: Any, V: int) -> bool:
+    """Whether all ids are in [0, V), without a further array; unsigned, negative ones are large."""
+    bits = 8 * ids.dtype.itemsize
+    if 2 ** (bits - 1) < V:
+        return bool(ids.min() >= 0 and ids.max() < V)
+    return bool(ids.view(f"u{bits // 8}").max() < V)
 
 
 @composed(2)

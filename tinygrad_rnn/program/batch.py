@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Op
 from ..ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpose
 from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import _getitem as getitem
@@ -48,22 +47,25 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
     static = _static(program)
     kind: dict[Any, Any] = {var: var for var in program.known()}
     for op, inputs, settings, output, _ in program.equations:
-        kind[output] = op if op is not getitem else (op, _part(settings["index"], inputs[0]))
+        kind[output] = (op, _part(settings["index"], inputs[0])) if op is getitem else op
     deeper: dict[Any, Any] = {var: var for var in program.known()}
     numbers: dict[Any, int] = {}
-    for op, inputs, _, output, _ in program.equations:
+    for _, inputs, _, output, _ in program.equations:
         key = (kind[output], *[kind[x] for x in inputs if type(x) is Var])
         number = numbers.get(key)
         deeper[output] = numbers.setdefault(key, len(numbers)) if number is None else number
     found: list[Any] = []
     for equation in program.equations:
         op, inputs, _, output, _ = equation
-        key = None
-        if op not in VIEWS and output not in static:
-            key = _key(equation, static, makers)
-        if key is not None:
-            key = op, key, *[deeper[x] if type(x) is Var else hashable(x) for x in inputs]
-        found.append(key)
+        if op in VIEWS or output in static:
+            found.append(None)
+            continue
+        shared = _key(equation, static, makers)
+        if shared is None:
+            found.append(None)
+            continue
+        operands = [deeper[x] if type(x) is Var else hashable(x) for x in inputs]
+        found.append((op, shared, *operands))
     return found
 
 
@@ -84,6 +86,8 @@ def _static(program: Program) -> set[Var]:
 def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> Any:
     """What equal equations share besides the operations around; None for one that stays alone."""
     op, inputs, settings, output, _ = equation
+    if op.elementwise and not settings:
+        return (output.shape, output.dtype) if output.nbytes <= LARGEST else None
     if op is matmul:
         a, b = inputs
         if max_bytes(a, b, output, but=static) > LARGEST_FACTOR:
@@ -108,7 +112,11 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
 
 def max_bytes(*several: Any, but: set[Var]) -> int:
     """The size of the largest of these values."""
-    return int(np.max([x.nbytes for x in several if x not in but], initial=0))
+    largest = 0
+    for x in several:
+        if x.nbytes > largest and x not in but:
+            largest = x.nbytes
+    return largest
 
 
 class _Group:
@@ -253,7 +261,7 @@ def _split(partly: dict[int, _Group], groups: dict[int, _Group]) -> list[int]:
 def _first(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:
     """When its first operand was computed."""
     computed = [order[x] for x in equation[1] if type(x) is Var and x in order]
-    return (int(np.min(computed)) if len(computed) > 1 else computed[0] if computed else -1), k
+    return (sorted(computed)[0] if computed else -1), k
 
 
 # How they are made one
@@ -341,4 +349,3 @@ def _by_place(
     where = Var(classes.value.shape, members[0].inputs[1].dtype)
     yield Equation(places, (classes.value,), targets[0].settings, where)
     yield Equation(members[0].op, (values.value, where), {}, whole)
-

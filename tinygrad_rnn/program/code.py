@@ -1,4 +1,4 @@
-"""code: a list of calls as one Python function, with loops where the same calls come again and again.
+"""code: a list of calls as one Python function, with loops where the same calls come again.
 
 For each time step a loop has one tuple of arrays instead of two for each call: for long sequences
 these take more time to fetch from memory than the calls that they are for.
@@ -105,6 +105,8 @@ def _loop_lines(calls: Sequence[Call], loop: Loop, names: dict[str, Any]) -> lis
                 values.append(list(slot))
             spelled.append(columns[key])
         body.append(f"  {spelled[0]}({', '.join(spelled[1:])})")
-    rows = list(zip(*values, strict=True)) or [()] * rounds  # nothing may be another in them
+    if not columns:
+        return [f" for _ in range({rounds}):", *body]
+    rows = list(zip(*values, strict=True))
     targets = "".join(f"{name}, " for name in columns.values())
-    return [f" for {targets or '_'} in {_name(rows, names)}:", *body]
+    return [f" for {targets}in {_name(rows, names)}:", *body]

@@ -18,9 +18,9 @@ from ..op import Array
 from ..tape import mode
 from ..tensor import Tensor, leaf
 from ..tree import Tree, rebuilt, values_of
-from .blocks import Together
 from .passes import improved
 from .program import Program
+from .rows import MixedRowsError
 from .run import Runner
 from .simplify import simplified
 from .trace import trace
@@ -34,15 +34,12 @@ class _Entry(NamedTuple):
 
     run: Runner | Blocks
     result: Tree
-    count: int  # of the results
+    results: int  # how many
     flags: tuple[tuple[Tensor, bool], ...]  # the leaves, and whether they required a gradient
 
     def fits(self) -> bool:
         """Whether the leaves require gradients as they did when it was traced."""
-        for x, flag in self.flags:  # a loop is what a small step has time for
-            if x._requires_grad is not flag:
-                return False
-        return True
+        return all(x._requires_grad is flag for x, flag in self.flags)
 
 
 class Compiled:
@@ -65,6 +62,10 @@ class Compiled:
         self._backward = backward
         self._verify = verify
         self._cache_size = cache_size
+        if not isinstance(workers, int) or workers < 1:
+            raise ValueError(f"compile: workers is {workers!r}; it must be a whole number above 0")
+        if workers > 1 and batch_axis is None:
+            raise ValueError("compile: workers share a batch; give its batch_axis too")
         self._batch_axis = batch_axis
         self._workers = workers
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
@@ -88,7 +89,7 @@ class Compiled:
         gradients = entry.run.program.gradients
         if self._verify:
             self._compare(inputs, arrays, entry.run.program, outputs)
-        count = entry.count
+        count = entry.results
         for tensor, g in zip(gradients, outputs[count:], strict=True):
             tensor._grad = leaf(g if tensor._grad is None else tensor._grad._array + g)
         return rebuilt(entry.result, [leaf(y) for y in outputs[:count]])
@@ -106,7 +107,9 @@ class Compiled:
 
         def flat(*tensors: Tensor) -> list[Tensor]:
             built.append(self._f(*rebuilt(inputs, tensors)))
-            return [y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[-1]).values()]
+            return [
+                y if isinstance(y, Tensor) else Tensor(y) for y in values_of(built[-1]).values()
+            ]
 
         for k, x in enumerate(arrays):
             numeric(x, f"compile: input {k}")
@@ -125,12 +128,11 @@ class Compiled:
 
     def _runner(self, program: Program) -> Runner | Blocks:
         """In blocks of the batch, where that was asked for and can be; else as a whole."""
-        axes = self._batch_axis
-        if axes is not None:
-            axes = axes if isinstance(axes, tuple) else (axes,) * len(program.inputs)
+        if self._batch_axis is not None:
+            axes = _axes(self._batch_axis, program)
             try:
                 return Blocks(simplified(program), axes, self._workers)
-            except Together as why:
+            except MixedRowsError as why:
                 warnings.warn(
                     f"compile: the step is run as a whole, not in blocks of the batch: {why}",
                     stacklevel=5,
@@ -153,6 +155,23 @@ class Compiled:
                     f"compile: output {k} of {len(found)} (results, then gradients) differs from "
                     "the step run as it is; does the step depend on values in Python?"
                 )
+
+
+def _axes(batch_axis: BatchAxis, program: Program) -> tuple[int | None, ...]:
+    """The axis of the batch in each input. Raises: ValueError where there is none such."""
+    inputs = program.inputs
+    axes = batch_axis if isinstance(batch_axis, tuple) else (batch_axis,) * len(inputs)
+    if len(axes) != len(inputs) or all(axis is None for axis in axes):
+        raise ValueError(
+            f"compile: batch_axis is {batch_axis}, but there are {len(inputs)} inputs; give one "
+            "axis for all, or a tuple with one for each, None where there is no batch"
+        )
+    for k, (x, axis) in enumerate(zip(inputs, axes, strict=True)):
+        if axis is not None and not -len(x.shape) <= axis < len(x.shape):
+            raise ValueError(
+                f"compile: batch_axis is {axis} for input {k}, whose shape is {x.shape}"
+            )
+    return axes
 
 
 @contextmanager
@@ -206,8 +225,14 @@ def compile(
     are closed over, read afresh at each call, and get theirs added to `.grad`.
     backward: False for a function without gradients. verify: at each call f is run too, and
     another result is an error. cache_size: how many traces are kept; there is one for each choice
-    of shapes and dtypes. Result: what f returns, detached.
-    Raises: RuntimeError where f looks at values, TypeError for inputs that require gradients.
+    of shapes and dtypes.
+    batch_axis: the axis of the batch in every input, or a tuple with one for each, None for an
+    input without a batch: the step is then run in blocks of examples that fit into the cache, if
+    its equations show that examples do not mix before the last sums; else as a whole, with a
+    warning that says why. workers: threads that share the blocks (extra `threads`).
+    Result: what f returns, detached.
+    Raises: RuntimeError where f looks at values, TypeError for inputs that require gradients,
+    ValueError for a batch_axis or workers that do not fit.
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> @compile

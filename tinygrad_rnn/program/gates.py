@@ -19,7 +19,7 @@ from .program import Equation, Program, Var
 
 
 def gated(program: Program) -> Program:
-    """With one tanh for each array whose parts are all under a sigmoid or a tanh, and some under each."""
+    """With one tanh for each array whose parts are under sigmoids and tanhs, all of them."""
     parts: dict[Var, list[Equation]] = {}
     makers = {e[3]: e for e in program.equations if e[0] is getitem}
     for equation in program.equations:
@@ -44,9 +44,7 @@ def gated(program: Program) -> Program:
             equations += (new := list(_as_tanh(x, scale, shift, equation.scope)))
             wholes[x] = new[-1][3]
         index = makers[equation[1][0]][2]
-        equations.append(
-            Equation(getitem, (wholes[x],), index, equation.output, equation.scope)
-        )
+        equations.append(Equation(getitem, (wholes[x],), index, equation.output, equation.scope))
     constant = (*program.constants, *arrays.items())
     return replace(program, equations=tuple(equations), constants=constant)
 

@@ -15,8 +15,21 @@ from typing import Any
 import numpy as np
 
 from ..op import Array, Op
-from ..ops import broadcast_to, clip, matmul, max, maximum, min, minimum, positive, relu, sigmoid
-from ..ops import stack, sum, where
+from ..ops import (
+    broadcast_to,
+    clip,
+    matmul,
+    max,
+    maximum,
+    min,
+    minimum,
+    positive,
+    relu,
+    sigmoid,
+    stack,
+    sum,
+    where,
+)
 from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import concatenate, unslice
 from ..ops.shape import cast, truncate
@@ -39,7 +52,9 @@ def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> 
     """The calls that write the operation's result into `out`."""
     ufunc = UFUNCS.get(op.name)
     if ufunc is not None:
-        return [(ufunc, (*[_operand(x, op, given, out) for x in given], out))]
+        if not all(type(x) is np.ndarray for x in given):
+            given = [_operand(x, op, given, out) for x in given]
+        return [(ufunc, (*given, out))]
     kernel = KERNELS.get(op)
     if kernel is not None:
         return kernel(given, settings, out)
@@ -176,11 +191,13 @@ def _less_one(given: list[Any], settings: dict[str, Any], out: Array) -> list[Ca
     x, where = given
     if not out.flags.c_contiguous:
         return [(_written, (less_one.forward, given, settings, out))]
-    return [*_unless_there(x, out), (_subtract_one, (out.reshape(-1), where))]
-
-
-def _subtract_one(flat: Array, where: Array) -> None:
-    flat[where] -= 1
+    flat, some, one = out.reshape(-1), np.empty(where.shape, out.dtype), np.array(1, out.dtype)
+    return [
+        *_unless_there(x, out),
+        (flat.take, (where, None, some, "clip")),
+        (np.subtract, (some, one, some)),
+        (flat.__setitem__, (where, some)),
+    ]
 
 
 def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
@@ -189,7 +206,7 @@ def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call
 
 
 def _zero_rows(out: Array, rows: Array) -> None:
-    if b"\x01" in rows.tobytes():  # most often there is none
+    if np.count_nonzero(rows):  # most often there is none
         out[rows] = 0
 
 

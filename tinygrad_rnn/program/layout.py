@@ -39,7 +39,7 @@ class Row:
 
 
 class Layout:
-    """rows: for a Var its Row and its place there. inside: the whole that it is a part of, and where.
+    """rows: for a Var its Row and its place there. inside: the whole that it is a part of, where.
 
     joins: for a stack that costs nothing, the first of its members.
     """
@@ -102,7 +102,8 @@ def copied(program: Program) -> Program:
                     if x not in copies:
                         copies[x] = Var(x.shape, x.dtype)
                         equations.append(Equation(positive, (x,), {}, copies[x]))
-                equation = equation._replace(inputs=[copies.get(x, x) for x in equation.inputs])
+                inputs = tuple([copies.get(x, x) for x in equation.inputs])
+                equation = equation._replace(inputs=inputs)
         equations.append(equation)
     return replace(program, equations=tuple(equations))
 
@@ -114,9 +115,8 @@ def turned(program: Program) -> Program:
     """
     readers: dict[Var, int] = {}
     for op, inputs, _, _, _ in program.equations:
-        if op is matmul and type(inputs[1]) is Var and len(inputs[0].shape) == 2:
-            if inputs[0].shape[0] >= MANY_ROWS:
-                readers[inputs[1]] = readers.get(inputs[1], 0) + 1
+        if op is matmul and len(inputs[0].shape) == 2 and inputs[0].shape[0] >= MANY_ROWS:
+            readers[inputs[1]] = readers.get(inputs[1], 0) + 1
     copies: dict[Var, Var] = {}
     equations: list[Equation] = []
     for equation in program.equations:

@@ -16,22 +16,18 @@ from ..tensor import Tensor
 class Var:
     """A value of a Program: its shape and dtype; two are the same only if they are one object."""
 
-    __slots__ = ("dtype", "name", "shape")
+    __slots__ = ("dtype", "name", "shape", "size")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "") -> None:
         self.shape = shape
         self.dtype = dtype
         self.name = name
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return math.prod(self.shape)
+        self.size = math.prod(shape)
 
     @property
     def nbytes(self) -> int:
         """The bytes of its array."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return self.size * self.dtype.itemsize
 
     def __repr__(self) -> str:
         return f"{self.name or 'v'}{list(self.shape)}"

@@ -28,6 +28,12 @@ class Last(NamedTuple):
     dtype: np.dtype[Any]
     shape: tuple[int, ...] | None  # of the result, if it is another
 
+    def __call__(self) -> Array:
+        """The result."""
+        out = np.empty(self.written, self.dtype)
+        self.function(*self.arguments, out)
+        return out if self.shape is None else out.reshape(self.shape)
+
 
 class Runner:
     """A Program made ready to run: an array for each value, and a list of calls."""
@@ -72,17 +78,14 @@ class Runner:
             array[...] = given
         for own, tensor in self._leaves:
             own[...] = tensor._array
+        outputs: list[Array] = []
         with np.errstate(all="ignore"):
             self._run()
-        outputs = []
-        for array, last in zip(self._outputs, self._last, strict=True):
-            if last is None or type(last) is int:
-                outputs.append((array if last is None else outputs[last]).copy())
-                continue
-            function, arguments, written, dtype, shape = last
-            out = np.empty(written, dtype)
-            function(*arguments, out)
-            outputs.append(out if shape is None else out.reshape(shape))
+            for array, last in zip(self._outputs, self._last, strict=True):
+                if isinstance(last, Last):
+                    outputs.append(last())
+                else:
+                    outputs.append((array if last is None else outputs[last]).copy())
         return outputs
 
 
@@ -161,7 +164,7 @@ class _Binding:
             first = self.arrays[self._layout.joins[output]]
             self.arrays[output] = self._joined(first, self._layout.joins[output], output)
             return
-        out = self._array(k, equation, given)
+        out = self._array(k, equation)
         given, out = self._as_vectors(equation, given, out)
         if covers(equation):
             for x, index in zip(given, settings["indices"], strict=True):
@@ -192,15 +195,12 @@ class _Binding:
             return given, out
         if op is matmul and len(inputs[0].shape) == len(inputs[1].shape) == 2:
             return [self._vector(inputs[0], given[0]), given[1]], self._vector(output, out)
-        if op.name in UFUNCS or op is sigmoid:
-            if all(type(x) is not Var or x.shape in (output.shape, last) for x in inputs):
-                rows = zip(inputs, given, strict=True)
-                vectors = [
-                    self._vector(x, y) if type(x) is Var and x.shape != last else y
-                    for x, y in rows
-                ]
-                return vectors, self._vector(output, out)
-        return given, out
+        shapes = {x.shape for x in inputs if type(x) is Var}
+        if not shapes <= {output.shape, last} or not (op.name in UFUNCS or op is sigmoid):
+            return given, out
+        rows = zip(inputs, given, strict=True)
+        vectors = [self._vector(x, y) if type(x) is Var and x.shape != last else y for x, y in rows]
+        return vectors, self._vector(output, out)
 
     def _vector(self, var: Var, array: Array) -> Array:
         found = self._vectors.get(var)
@@ -214,31 +214,30 @@ class _Binding:
         memory = self._memory[row]
         return self._shaped(memory, row)[start : start + output.shape[0]]
 
-    def _array(self, k: int, equation: Equation, given: list[Any]) -> Array:
+    def _array(self, k: int, equation: Equation) -> Array:
         """Where the result is written."""
         output = equation.output
         if output in self.arrays:
             return self.arrays[output]
-        out = self._in_place(k, equation, given)
+        out = self._in_place(k, equation)
         if out is None:
             out = self._located(output)
         self.arrays[output] = out
         return out
 
-    def _in_place(self, k: int, equation: Equation, given: list[Any]) -> Array | None:
+    def _in_place(self, k: int, equation: Equation) -> Array | None:
         """The array of an operand that nobody reads any more."""
         op, inputs, _, output, _ = equation
         if self._place.get(output) is not output or not writes_in_place(op):
             return None
-        for x, array in zip(inputs, given, strict=True):
-            place = self._place.get(x) if type(x) is Var else None
-            if place is not x or self._last_read.get(place) != k:
+        for x in inputs:
+            if type(x) is not Var or self._place.get(x) is not x or self._last_read.get(x) != k:
                 continue
-            if x.shape == output.shape and x.dtype == output.dtype and x in self._memory:
+            if (x.shape, x.dtype) == (output.shape, output.dtype) and x in self._memory:
                 self._memory[output] = self._memory.pop(x)
                 if x in self._vectors:
                     self._vectors[output] = self._vectors[x]
-                return array
+                return self.arrays[x]
         return None
 
     def _located(self, var: Var) -> Array:
@@ -247,7 +246,8 @@ class _Binding:
             whole, index = self._layout.inside[var]
             if whole not in self.arrays:
                 self.arrays[whole] = self._located(whole)
-            return self.arrays[whole][index]
+            part: Array = self.arrays[whole][index]
+            return part
         if var in self._layout.rows:
             row, k = self._layout.rows[var]
             return self._shaped(self._taken(row, row.members[0].dtype), row)[k, ...]

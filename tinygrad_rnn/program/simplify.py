@@ -19,6 +19,7 @@ from ..ops.parts import concatenate, unslice
 from ..ops.shape import broadcast_to, cast
 from .program import Equation, Program, Var
 
+Simpler = Any  # a Var of the same value, a simpler Equation, or None
 SMALL = 2**16  # entries of a constant that is worth computing ahead
 
 
@@ -75,11 +76,12 @@ class _Known:
                 simpler = None if rule is None else rule(equation, self)
             if simpler is not None:
                 self.instead[output] = simpler
-                return simpler
-        found = self._equal(equation) or self._constant(equation)
-        if found is not None:
-            self.instead[output] = found
-            return found
+                found: Var = simpler
+                return found
+        same = self._equal(equation) or self._constant(equation)
+        if same is not None:
+            self.instead[output] = same
+            return same
         self.makers[output] = equation
         self.equations.append(equation)
         return output
@@ -131,14 +133,14 @@ def hashable(value: Any) -> Any:
     return kind, repr(value) if kind is float or isinstance(value, np.generic) else value
 
 
-def _same(equation: Equation, _: _Known) -> Var | None:
+def _same(equation: Equation, _: _Known) -> Simpler:
     """The input, where shape and dtype stay."""
     x, output = equation.inputs[0], equation.output
     same = type(x) is Var and x.shape == output.shape and x.dtype == output.dtype
     return x if same else None
 
 
-def _reshape(equation: Equation, known: _Known) -> Var | Equation | None:
+def _reshape(equation: Equation, known: _Known) -> Simpler:
     """A reshape of a reshape is one; one that drops axes of size 1 of a sum is part of the sum."""
     (x,), output = equation.inputs, equation.output
     inner = known.maker(x, reshape)
@@ -157,7 +159,7 @@ def _reshape(equation: Equation, known: _Known) -> Var | Equation | None:
     return _same(equation, known)
 
 
-def _transpose(equation: Equation, known: _Known) -> Var | Equation | None:
+def _transpose(equation: Equation, known: _Known) -> Simpler:
     """A transpose of a transpose is one, or none."""
     (x,), axes = equation.inputs, _axes(equation)
     inner = known.maker(x, transpose)
@@ -175,7 +177,7 @@ def _axes(equation: Equation) -> tuple[int, ...]:
     return tuple(range(ndim))[::-1] if axes is None else tuple([k % ndim for k in axes])
 
 
-def _getitem(equation: Equation, known: _Known) -> Var | Equation | None:
+def _getitem(equation: Equation, known: _Known) -> Simpler:
     """A step of a stack is what was put there; a part that is all of an array is a reshape."""
     (x,), output, index = equation.inputs, equation.output, equation.settings["index"]
     if x.size == output.size and not _turns(index):
@@ -192,36 +194,42 @@ def _turns(index: Any) -> bool:
     return any(isinstance(k, slice) and k.step is not None and k.step < 0 for k in several)
 
 
-def _stack(equation: Equation, known: _Known) -> Var | Equation | None:
+def _stack(equation: Equation, known: _Known) -> Simpler:
     """Steps in a row are a part of what they are steps of; equal views are a view of a stack."""
     inputs, output = equation.inputs, equation.output
     first = known.makers.get(inputs[0]) if type(inputs[0]) is Var else None
     if first is None or equation.settings["axis"] != 0 or first.op not in _OF_STACK:
         return None
-    makers = [known.makers.get(x) if type(x) is Var else None for x in inputs]
-    if any(m is None or m[0] is not first.op for m in makers):
+    makers = [m for x in inputs if (m := known.maker(x, first.op)) is not None]
+    if len(makers) < len(inputs):
         return None
-    if first.op is getitem and type(first.settings["index"]) is int:
-        start = first.settings["index"]
-        whole = first.inputs[0]
-        in_a_row = all(
-            m.inputs[0] is whole and m.settings["index"] == start + k
-            for k, m in enumerate(makers)
-        )
-        if in_a_row and start >= 0:
-            if len(inputs) == whole.shape[0]:
-                return whole
-            settings = {"index": slice(start, start + len(inputs))}
-            return equation._replace(op=getitem, inputs=(whole,), settings=settings)
+    part = _part_of_steps(makers, equation)
+    if part is not None:
+        return part
     sources = tuple([m.inputs[0] for m in makers])
     settings = first.settings
-    alike = len({x.shape for x in sources}) == 1 and len(set(sources)) > 1
+    alike = len({(x.shape, x.dtype) for x in sources}) == 1 and len(set(sources)) > 1
     if not alike or any(m.settings != settings for m in makers):
         return None
     joined = Var((len(inputs), *sources[0].shape), output.dtype)
     joined = known.add(Equation(stack, sources, {"axis": 0}, joined, equation.scope))
     view = _OF_STACK[first.op](settings, output)
     return equation._replace(op=first.op, inputs=(joined,), settings=view)
+
+
+def _part_of_steps(makers: list[Equation], equation: Equation) -> Simpler:
+    """What the steps start to end of an array are, if these are steps in a row."""
+    op, (whole,), settings, _, _ = makers[0]
+    start = settings.get("index")
+    if op is not getitem or type(start) is not int or start < 0:
+        return None
+    for k, maker in enumerate(makers):
+        if maker[1][0] is not whole or maker[2]["index"] != start + k:
+            return None
+    if len(makers) == whole.shape[0]:
+        return whole
+    settings = {"index": slice(start, start + len(makers))}
+    return equation._replace(op=getitem, inputs=(whole,), settings=settings)
 
 
 def _index_of_stack(settings: dict[str, Any], output: Var) -> dict[str, Any]:
@@ -243,7 +251,7 @@ _OF_STACK: dict[Op, Callable[[dict[str, Any], Var], dict[str, Any]]] = {
 }
 
 
-def _concatenate(equation: Equation, known: _Known) -> Var | Equation | None:
+def _concatenate(equation: Equation, known: _Known) -> Simpler:
     """Arrays of one shape joined along their first axis are a stack, reshaped."""
     inputs, output = equation.inputs, equation.output
     if len(inputs) == 1:
@@ -258,7 +266,7 @@ def _concatenate(equation: Equation, known: _Known) -> Var | Equation | None:
     return Equation(reshape, (joined,), {"shape": output.shape}, output, equation.scope)
 
 
-def _unslice(equation: Equation, known: _Known) -> Var | Equation | None:
+def _unslice(equation: Equation, known: _Known) -> Simpler:
     """A sequence that is put together from all its steps is a stack."""
     _, inputs, settings, output, _ = equation
     indices = settings["indices"]
@@ -272,7 +280,7 @@ def _unslice(equation: Equation, known: _Known) -> Var | Equation | None:
     return None
 
 
-def _sum(equation: Equation, known: _Known) -> Var | Equation | None:
+def _sum(equation: Equation, known: _Known) -> Simpler:
     """A sum over axes of size 1 is a reshape; one of a sum is one over all their axes."""
     (x,), output, axis = equation.inputs, equation.output, equation.settings["axis"]
     if x.size == output.size and x.dtype == output.dtype:
@@ -295,7 +303,7 @@ def _counted(axis: Any, x: Var) -> list[int]:
     return [k % ndim for k in (axis if isinstance(axis, tuple) else (axis,))]
 
 
-def _scaled(equation: Equation, known: _Known) -> Var | Equation | None:
+def _scaled(equation: Equation, known: _Known) -> Simpler:
     """A product with ones, or a quotient by them, is the other operand."""
     inputs, output = equation.inputs, equation.output
     places = (0, 1) if equation.op is multiply else (1,)
@@ -314,9 +322,9 @@ def _is_one(x: Any, known: _Known) -> bool:
     return array is not None and array.size > 0 and bool((array == 1).all())
 
 
-def _unspread(equation: Equation, known: _Known) -> Equation | None:
+def _unspread(equation: Equation, known: _Known) -> Simpler:
     """An operand that is repeated to the shape that the other has anyway is not repeated."""
-    op, inputs, _, output, _ = equation
+    _op, inputs, _, output, _ = equation
     for k, x in enumerate(inputs):
         spread = known.maker(x, broadcast_to)
         others = [y.shape for j, y in enumerate(inputs) if j != k and type(y) is Var]
@@ -326,7 +334,7 @@ def _unspread(equation: Equation, known: _Known) -> Equation | None:
     return None
 
 
-RULES: dict[Op, Callable[[Equation, _Known], Any]] = {
+RULES: dict[Op, Callable[[Equation, _Known], Simpler]] = {
     broadcast_to: _same,
     cast: _same,
     concatenate: _concatenate,
@@ -340,4 +348,3 @@ RULES: dict[Op, Callable[[Equation, _Known], Any]] = {
     transpose: _transpose,
     unslice: _unslice,
 }
-

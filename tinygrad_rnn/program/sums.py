@@ -29,6 +29,8 @@ def reassociated(program: Program) -> Program:
     """Sums and products of three and more: what is there early first, terms of a kind together."""
     makers = {equation[3]: equation for equation in program.equations}
     parent = _parents(program, makers)
+    if not parent:
+        return program
     level = _levels(program)
     equations: list[Equation] = []
     for equation in program.equations:
@@ -57,9 +59,9 @@ def _parents(program: Program, makers: dict[Var, Equation]) -> dict[Var, Var]:
     for op, inputs, _, output, _ in program.equations:
         if op is add or op is multiply:
             for x in inputs:
-                if type(x) is Var and x in makers and makers[x][0] is op and uses[x] == 1:
-                    if x.shape == output.shape and x.dtype == output.dtype:
-                        parent[x] = output
+                within = type(x) is Var and x in makers and makers[x][0] is op and uses[x] == 1
+                if within and (x.shape, x.dtype) == (output.shape, output.dtype):
+                    parent[x] = output
     return parent
 
 
@@ -154,7 +156,7 @@ def _kind(maker: Equation) -> Any:
 def _joined(
     op: Op, several: list[Var], total: Var, makers: dict[Var, Equation], scope: tuple[str, ...]
 ) -> Iterator[Equation]:
-    """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; x_1 + x_2 + ... as a stack's sum."""
+    """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; other sums as that of a stack."""
     if op is not matmul:
         stacked = Var((len(several), *total.shape), total.dtype)
         yield Equation(stack, tuple(several), {"axis": 0}, stacked, scope)

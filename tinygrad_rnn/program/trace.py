@@ -216,7 +216,7 @@ def trace(f: Callable[..., Any], inputs: Sequence[Array], backward: bool = True)
         tuple(tracer.constants.values()),
         tuple(outputs),
         tuple(gradients),
-    ).check()
+    )
 
 
 def _run(f: Callable[..., Any], inputs: Sequence[Array], tracer: Rehearsal) -> list[Tensor]:

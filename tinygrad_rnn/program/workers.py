@@ -6,6 +6,7 @@ cores; and what a block needs stays in the cache of its core.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..op import Array
-from .blocks import PARTIAL, Together, cut, first, followed, located
+from .blocks import cut, first, followed
 from .passes import improved
 from .program import Program
+from .rows import PARTIAL, MixedRowsError, located
 from .run import Runner
 
 CACHED = 2**23  # bytes of all values of a block
@@ -27,7 +29,7 @@ FEWEST_ROWS = 64  # a product of fewer is slow
 class Blocks:
     """A Program cut along its batch. axes: of each input, None for one without a batch.
 
-    Raises: Together where the equations do not show that the rows are independent.
+    Raises: MixedRowsError where the equations do not show that the rows are independent.
     """
 
     def __init__(self, program: Program, axes: Sequence[int | None], workers: int) -> None:
@@ -36,7 +38,7 @@ class Blocks:
             x.shape[axis] for x, axis in zip(program.inputs, axes, strict=True) if axis is not None
         }
         if len(sizes) != 1:
-            raise Together(f"the batch has the sizes {sorted(sizes)} in the inputs")
+            raise MixedRowsError(f"the batch has the sizes {sorted(sizes)} in the inputs")
         (B,) = sizes
         batch = followed(program, axes, B)
         where = batch.where
@@ -60,8 +62,7 @@ class Blocks:
         else:
             with _threads().limit(limits=1, user_api="blas"):
                 shares = [
-                    self._pool.submit(self._share, k, inputs, outputs)
-                    for k in range(self._workers)
+                    self._pool.submit(self._share, k, inputs, outputs) for k in range(self._workers)
                 ]
                 totals = [share.result() for share in shares]
         for k in range(len(outputs)):
@@ -106,7 +107,7 @@ def _rows(x: Array, stride: int, B: int, start: int, end: int) -> Array:
 def _slices(B: int, count: int) -> list[tuple[int, int]]:
     """Blocks whose sizes differ by one at the most."""
     ends = [B * k // count for k in range(count + 1)]
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    return list(itertools.pairwise(ends))
 
 
 def _count(program: Program, B: int, workers: int) -> int:
