@@ -401,6 +401,42 @@ def test_what_mixes_rows_is_run_as_a_whole(f: Any, op: str, count: int) -> None:
         compare(f, numbers((B, H)), 0, count)
 
 
+VECTOR, SQUARE, SMALL, ROWS = leaf(V), leaf(V, V, seed=7), leaf(H, H, seed=8), leaf(V, H, seed=9)
+OPEN: dict[str, Callable[[Any], Any]] = {
+    "a bias": lambda x: (tg.tanh(x @ MATRIX + VECTOR) ** 2).sum(),
+    "a scale of features": lambda x: ((x @ MATRIX) * VECTOR).sum(),
+    "a scale of rows": lambda x: ((x @ SMALL) * VECTOR[:, None]).sum(),
+    "a mix of rows": lambda x: ((SQUARE @ x) ** 2).sum(),
+    "a mix of rows from the right": lambda x: ((x.T @ SQUARE) ** 2).sum(),
+    "a square from the right": lambda x: (tg.tanh(x @ MATRIX @ SQUARE) ** 2).mean(),
+    "a weight for each row": lambda x: tg.tanh(x + ROWS).sum(),
+    "ones": lambda x: ((x @ MATRIX + np.ones((V, V))) ** 2).sum(),
+    "ones times weights": lambda x: (x @ MATRIX + SQUARE.sum() * np.ones((V, V))).sum(),
+    "a constant in where": lambda x: (tg.where(x > 0, x @ SMALL, np.full((V, H), 2.0)) ** 2).sum(),
+    "repeated rows": lambda x: (tg.broadcast_to((x @ SMALL)[None], (V, V, H)) ** 2).sum(),
+    "pairs of rows": lambda x: (((x @ SMALL)[:, None] * (x @ SMALL)[None]) ** 2).sum(),
+    "cut through": lambda x: (tg.tanh(x.reshape(3, 2, H) @ SMALL).sum(2) ** 2).sum(),
+    "a diagonal": lambda x: tg.diagonal(x @ MATRIX).sum(),
+    "halves of rows": lambda x: sum((p**2).sum() for p in tg.split(x @ SMALL, 2, 0)),
+    "turned features": lambda x: ((x @ SMALL)[:, ::-1] * x).sum(),
+    "centred data": lambda x: (tg.tanh((x - x.mean(0)) @ SMALL) ** 2).sum(),
+    "scaled data": lambda x: (tg.tanh(x / (x * x).sum() @ SMALL) ** 2).mean(),
+    "a penalty": lambda x: ((x @ SMALL) ** 2).sum() + (SMALL * SMALL).sum(),
+    "a linear and another loss": lambda x: ((x @ SMALL) ** 2).sum() + (x @ SMALL).sum(),
+    "a mean times a penalty": lambda x: (x @ SMALL).mean() * (SMALL * SMALL).sum(),
+    "other results": lambda x: ((x @ SMALL).sum(), x @ SMALL, (x * x).sum(0), SMALL * 2),
+    "means of rows": lambda x: ((x @ SMALL).mean(), (x @ SMALL).mean(1), (x @ SMALL).mean(0)),
+}
+
+
+@pytest.mark.parametrize("f", OPEN.values(), ids=list(OPEN))
+def test_what_may_be_a_batch_or_not_is_right(f: Callable[[Any], Any]) -> None:
+    """As many rows as classes: told apart, or run as a whole."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compare(f, numbers((V, H)), 0, 1)
+
+
 def test_batches_of_two_sizes_are_run_as_a_whole() -> None:
     """The warning names both sizes."""
     f = lambda x, y: (x @ MATRIX).sum() + (y @ MATRIX).sum()
