@@ -265,6 +265,16 @@ STEPS: dict[str, tuple[Callable[..., Any], Callable[[int], list[Any]], Any]] = {
         numbers((B, H)),
         0,
     ),
+    "a result with time and batch in one axis": (
+        lambda x: (lambda z: ((z * z).mean(), z, z.T))(tg.tanh(x.reshape(T * B, H) @ MATRIX)),
+        numbers((T, B, H)),
+        1,
+    ),
+    "a result with batch and features in one axis": (
+        lambda x: (lambda z: ((z * z).mean(), z.reshape(T, B * V)))(tg.tanh(x @ MATRIX)),
+        numbers((T, B, H)),
+        1,
+    ),
     "turned axes": (
         lambda x: (tg.transpose(tg.tanh(x @ MATRIX), (2, 0, 1)) ** 2).mean(),
         numbers((B, T, H)),

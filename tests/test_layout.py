@@ -109,6 +109,16 @@ def test_stacks_that_cannot_all_be_in_place_are_right(f: Callable[[Any], Any]) -
         np.testing.assert_array_equal(found, right)
 
 
+def test_the_first_of_stacks_that_make_a_ring_is_in_place() -> None:
+    """What the last one wants would put its end before its start."""
+    program, binding = bound(
+        traced(lambda x: OTHERS["a ring"]([tg.sin(row) for row in x]), np.ones((3, 3)))
+    )
+    first, _ = of(program, "stack")
+    assert list(binding._layout.joins) == [first.output]
+    assert list(map(function_name, binding.calls)).count("concatenate") == 1
+
+
 def test_a_few_views_in_a_stack_are_copied_to_it() -> None:
     """As the first state, an input, before those that are computed."""
     f = lambda x, h: tg.stack([h, *[tg.sin(row) for row in x]]) * 2

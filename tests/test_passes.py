@@ -106,6 +106,10 @@ SIMPLER: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
         lambda x: tg.stack([tg.sin(x), tg.cos(x)])[1],
         ["cos"],
     ),
+    "a step of a stack along another axis is not": (
+        lambda x: tg.stack([tg.sin(x), tg.cos(x)], 1)[1],
+        ["sin", "cos", "stack", "getitem"],
+    ),
     "a part that is all of an array is a reshape": (lambda x: x[None], ["reshape"]),
     "a turned array is not": (lambda x: x[::-1], ["getitem"]),
     "steps in a row are a part": (lambda x: tg.stack([x[1], x[2]]), ["getitem"]),
@@ -317,6 +321,14 @@ def test_a_sum_of_products_is_one_product(count: int) -> None:
     result = after(lambda p: simplified(reassociated(p)), traced(products(count), random(8, 4)))
     assert len(of(result, "matmul")) == 1
     assert not of(result, "add") or all(len(e.output.shape) == 2 for e in of(result, "add"))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (4,)])
+def test_sums_of_other_products_are_right(shape: tuple[int, ...]) -> None:
+    """Of stacks of matrices, and of matrices and vectors."""
+    f = lambda x, a: sum(tg.sin(x * k) @ tg.cos(a + k) for k in range(5))
+    after(reassociated, traced(f, random(4, 4), random(*shape)))
+    after(reassociated, traced(f, random(2, 4, 4), random(*shape)))
 
 
 def test_a_sum_of_few_products_stays() -> None:
