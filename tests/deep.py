@@ -130,3 +130,104 @@ def data(step: str, seed: int = 0, batch: int = B, steps: int = T) -> list[np.nd
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(steps, batch, I)).astype("f4" if step == "float32" else "f8")
     return [x, rng.integers(0, V, (steps, batch))]
+
+
+# Random steps
+
+UNARY: list[Callable[[Any], Any]] = [
+    tg.tanh,
+    tg.sigmoid,
+    tg.sin,
+    tg.relu,
+    lambda a: a * 0.5,
+    lambda a: 1 - a * a,
+    lambda a: tg.softmax(a, -1),
+    lambda a: a / (1 + tg.exp(-a)),
+    lambda a: tg.where(a > 0.1, a, 0.3 * a),
+    lambda a: a - a.mean(-1, keepdims=True),
+    lambda a: tg.concatenate([tg.sigmoid(a[:, :2]), tg.tanh(a[:, 2:])], -1),
+    lambda a: tg.tanh(a[:, ::-1]) + a,
+]
+
+
+def random_cell(rng: np.random.Generator, pool: list[tg.Tensor]) -> Callable[..., Any]:
+    """A cell (x_t, h, t) -> h of a few random operations, with some of the weights."""
+    U, W, P, b = [pool[k] for k in (*rng.integers(0, len(pool) - 2, 3), len(pool) - 1)]
+    G = pool[-2]
+    plan = rng.integers(0, 100, (int(rng.integers(1, 6)), 3)).tolist()
+    static, gated, often = rng.random(3) < (0.4, 0.5, 0.7)
+    every = int(rng.integers(2, 4))
+
+    def cell(x: Any, h: Any, t: int) -> Any:
+        values = [x, h, x @ U, h @ W + b, tg.tanh(x @ U + h @ P)]
+        if gated:
+            gates = x @ G + tg.concatenate([h, h], -1) + 0.5
+            i, n = tg.sigmoid(gates[:, :H]), tg.tanh(gates[:, H:])
+            values.append(i * n + (1 - i) * h)
+        for kind, i, j in plan:
+            a, c = values[i % len(values)], values[j % len(values)]
+            if (i + j) % 3:
+                values.append(UNARY[kind % len(UNARY)](a))
+            else:
+                values.append(a * c + (0.1 * t if static else 0.1))
+        if often or t % every == 0:  # a branch on what does not change
+            values.append(values[-1] + values[3])
+        return tg.tanh(values[-1] + 0.2 * values[4])
+
+    return cell
+
+
+def random_step(
+    seed: int, dtype: Any = float
+) -> tuple[Callable[..., Any], list[tg.Tensor], list[str]]:
+    """A step (x, y, h) -> (loss, last states), its weights, and what it is made of.
+
+    One to three cells, above each other, in either direction or both, whose weights may be the
+    same; a loss at the end, of all outputs, or added up step by step.
+    """
+    rng = np.random.default_rng(seed)
+    pool = weights(int(rng.integers(2, 5)), dtype, seed)
+    for shape in ((H, 2 * H), (H,)):
+        pool.append(tg.Tensor((rng.normal(size=shape) / 2).astype(dtype), requires_grad=True))
+    kinds = rng.choice(["forward", "backward", "both", "in one step"], int(rng.integers(1, 4)))
+    cells = [(random_cell(rng, pool), random_cell(rng, pool), kind) for kind in kinds]
+    loss_kind, every = rng.choice(["steps", "stack", "end", "mean"]), int(rng.integers(1, 4))
+
+    def run(cell: Any, sequence: list[Any], h: Any, order: Any) -> tuple[list[Any], Any]:
+        outputs = {}
+        for t in order:
+            h = outputs[t] = cell(sequence[t], h, t)
+        return [outputs[t] for t in range(len(sequence))], h
+
+    def step(x: Any, y: Any, h: Any) -> Any:
+        sequence, last, T = list(x), [], len(x)
+        for cell, other, kind in cells:
+            if kind == "in one step":
+                a = b = h
+                outputs = []
+                for t, x_t in enumerate(sequence):
+                    a = cell(x_t, a, t)
+                    b = other(a, b, t)
+                    outputs.append(b)
+                sequence, end = outputs, a
+            else:
+                order = range(T)[::-1] if kind == "backward" else range(T)
+                above, end = run(cell, sequence, h, order)
+                if kind == "both":
+                    back, start = run(other, sequence, h, range(T)[::-1])
+                    above = [p + q for p, q in zip(above, back, strict=True)]
+                    end = end * start
+                sequence = above
+            last.append(end)
+        losses = [((sequence[t] - y[t]) ** 2).sum() for t in range(0, T, every)]
+        if loss_kind == "steps":
+            loss = sum(losses)
+        elif loss_kind == "end":
+            loss = losses[-1]
+        elif loss_kind == "mean":
+            loss = tg.mse_loss(tg.stack(sequence), y)
+        else:
+            loss = ((tg.stack(sequence[::every]) - y[::every]) ** 2).mean()
+        return loss, *last
+
+    return step, pool, [*kinds, str(loss_kind)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
 from tinygrad_rnn.program.passes import PASSES, improved
 
+from .deep import deep_check, random_step
 from .numeric import assert_near
 
 T, B, I, H, V = 5, 3, 2, 4, 6
@@ -477,54 +479,70 @@ def test_steps_become_one_operation() -> None:
 # Random steps
 
 
-def random_step(seed: int) -> tuple[Callable[..., Any], list[tg.Tensor]]:
-    """A step function with a random cell, looped over time; and its weights."""
-    rng = np.random.default_rng(seed)
-    weights = [tg.Tensor(rng.normal(size=(H, H)) / 2, requires_grad=True) for _ in range(3)]
-    bias = tg.Tensor(rng.normal(size=H), requires_grad=True)
-    unary = [tg.tanh, tg.sigmoid, tg.sin, lambda a: a * 0.5, lambda a: 1 - a * a, tg.relu]
-    plan = [(rng.integers(6), rng.integers(9), rng.integers(9)) for _ in range(rng.integers(2, 7))]
-    every, static, backwards = rng.integers(1, 4), rng.random() < 0.5, rng.random() < 0.3
-
-    def cell(x: Any, h: Any, t: int) -> Any:
-        values = [x, h, x @ weights[0], h @ weights[1] + bias, tg.tanh(h @ weights[2] + x)]
-        for kind, i, j in plan:
-            a, b = values[i % len(values)], values[j % len(values)]
-            values.append(unary[kind](a) if (i + j) % 2 else a * b + (t if static else 1) * 0.1)
-        return tg.tanh(values[-1] + values[3])
-
-    def step(x: Any, y: Any, h: Any) -> Any:
-        outputs, order = [], range(len(x) - 1, -1, -1) if backwards else range(len(x))
-        for t in order:
-            h = cell(x[t], h, t)
-            if t % every == 0:
-                outputs.append(h)
-        stacked = tg.stack(outputs)
-        return ((stacked - y[: len(outputs)]) ** 2).mean() + (h * h).sum(), h
-
-    return step, [*weights, bias]
-
-
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(st.integers(0, 2**31), st.integers(1, 7), st.integers(1, 3))
-def test_random_steps_are_the_same_compiled(seed: int, steps: int, batch: int) -> None:
-    """Loss, state and gradients of weights shared over time, on other inputs than were traced."""
-    f, weights = random_step(seed)
-    step, rng = tg.compile(f), np.random.default_rng(seed + 1)
+def same_compiled(
+    seed: int, steps: int, batch: int, dtype: Any, rtol: float, **options: Any
+) -> Any:
+    """A random step compiled: loss, states and gradients on other inputs than were traced."""
+    f, weights, _ = random_step(seed, dtype)
+    step, rng = tg.compile(f, **options), np.random.default_rng(seed + 1)
     for _ in range(2):
-        x, y = rng.normal(size=(2, steps, batch, H))
-        h = rng.normal(size=(batch, H))
-        loss, last = step(x, y, h)
+        x, y = rng.normal(size=(2, steps, batch, H)).astype(dtype)
+        h = rng.normal(size=(batch, H)).astype(dtype)
+        results = step(x, y, h)
         found = [w.grad for w in weights]
         for w in weights:
             w.grad = None
-        eager, end = f(tg.Tensor(x), y, tg.Tensor(h))
-        eager.backward()
-        assert_near(loss.data, eager.data, 1e-12)
-        assert_near(last.data, end.data, 1e-12)
+        expected = f(tg.Tensor(x), y, tg.Tensor(h))
+        expected[0].backward()
+        assert_same([a.data for a in results], [b.data for b in expected], rtol)
         for w, g in zip(weights, found, strict=True):
             assert (g is None) == (w.grad is None)
             if g is not None:
-                assert_near(g.data, w.grad.data, 1e-11)
+                assert_same([g.data], [w.grad.data], 10 * rtol)
             w.grad = None
     assert step.traces == 1
+    return step
+
+
+SEEDS, STEPS, BATCHES = st.integers(0, 2**31), st.integers(1, 10), st.integers(1, 5)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(SEEDS, STEPS, BATCHES)
+def test_random_steps_are_the_same_compiled(seed: int, steps: int, batch: int) -> None:
+    """Several cells, shared weights, branches and both directions."""
+    same_compiled(seed, steps, batch, np.float64, 1e-11)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(SEEDS, STEPS, BATCHES)
+def test_random_steps_in_float32(seed: int, steps: int, batch: int) -> None:
+    """All values have their dtype, and eager's values but for rounding."""
+    same_compiled(seed, steps, batch, np.float32, 2e-4)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(SEEDS, st.integers(1, 6), st.integers(1, 9), st.sampled_from([1, 2]))
+def test_random_steps_in_blocks(seed: int, steps: int, batch: int, workers: int) -> None:
+    """Also where the batch is as large as another axis; what is refused is run as a whole."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr("tinygrad_rnn.program.workers.CACHED", 1)
+        patch.setattr("tinygrad_rnn.program.workers.FEWEST_ROWS", 2)
+        warnings.simplefilter("ignore")
+        axes = (1, 1, 0)
+        same_compiled(seed, steps, batch, np.float64, 1e-11, batch_axis=axes, workers=workers)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(SEEDS, st.integers(1, 12), BATCHES)
+def test_random_programs_are_right_after_each_pass(seed: int, steps: int, batch: int) -> None:
+    """Each value has its shape and dtype, is computed once, and before it is read."""
+    f, _, _ = random_step(seed)
+    rng = np.random.default_rng(seed + 1)
+    inputs = [rng.normal(size=(steps, batch, H)) for _ in "xy"] + [rng.normal(size=(batch, H))]
+    program = trace(f, inputs)
+    expected = deep_check(program, inputs)
+    for one in PASSES:
+        program = one(program)
+        for found, right in zip(deep_check(program, inputs), expected, strict=True):
+            assert_near(found, right, 1e-11)

@@ -50,7 +50,7 @@ def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
             ahead.append(equation.output)
             del where[equation.output]
     for var in program.outputs[len(program.outputs) - len(program.gradients) :]:
-        if where.get(var) != PARTIAL:
+        if where.get(var) not in (PARTIAL, None):  # None: it is the same in every block
             raise MixedRowsError("a gradient is no sum over the batch")
     return Batch(B, where, tuple(ahead))
 

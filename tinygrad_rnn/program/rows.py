@@ -115,7 +115,8 @@ class Rows:
         every = all(kind == PARTIAL for kind in kinds)
         scaled = op in (multiply, divide) and kinds[1:] == [None]
         scaled = scaled or (op is multiply and kinds[0] is None and kinds[1] == PARTIAL)
-        if (every and op in _SUMS) or scaled:
+        zero = op is add and any(not _is(x) and x == 0 for x in inputs)  # as sum() starts with
+        if (every and op in _SUMS) or scaled or zero:
             return PARTIAL
         raise self._no(equation, "it needs a sum over the whole batch; sums must come last")
 
@@ -337,6 +338,7 @@ _SUMS = {
     concatenate,
     sum,
     cast,
+    unslice,
 }
 _RULES: dict[Op, Callable[[Rows, Equation], int]] = {
     _checked: _same,
