@@ -13,7 +13,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.program import workers
-from tinygrad_rnn.program.blocks import PARTIAL, Axis, Together, cut, followed, located
+from tinygrad_rnn.program.blocks import cut, followed
+from tinygrad_rnn.program.rows import PARTIAL, Axis, MixedRowsError, located
 from tinygrad_rnn.program.simplify import simplified
 from tinygrad_rnn.program.workers import Blocks
 
@@ -445,7 +446,7 @@ def test_the_batch_is_found_by_its_stride() -> None:
     assert located((104,), 2, 13) == Axis(0, 4, 2)
     assert located((13,), 1, 13) == Axis(0, 1, 1)
     for shape, stride in [((4, 2, 13), 2), ((26, 4), 2), ((2, 52), 8)]:
-        with pytest.raises(Together, match="cut through"):
+        with pytest.raises(MixedRowsError, match="cut through"):
             located(shape, stride, 13)
 
 
