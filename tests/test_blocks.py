@@ -266,7 +266,9 @@ STEPS: dict[str, tuple[Callable[..., Any], Callable[[int], list[Any]], Any]] = {
         0,
     ),
     "a result with time and batch in one axis": (
-        lambda x: (lambda z: ((z * z).mean(), z, z.T))(tg.tanh(x.reshape(T * B, H) @ MATRIX)),
+        lambda x: (lambda z: ((z.reshape(T, B, V) ** 2).mean(), z, z.T))(
+            tg.tanh(x.reshape(T * B, H) @ MATRIX)
+        ),
         numbers((T, B, H)),
         1,
     ),
