@@ -1,6 +1,7 @@
 """What the tape says about time: which step contributed what, and what is wrong by hand."""
 
 from .charts import Curve, Heatmap, flow, triangle
+from .grade import Report, Verdict, grade
 from .influence import (
     Jacobians,
     Partial,
@@ -18,10 +19,13 @@ __all__ = [
     "Heatmap",
     "Jacobians",
     "Partial",
+    "Report",
     "Truncated",
+    "Verdict",
     "by_step",
     "contributions",
     "flow",
+    "grade",
     "immediate",
     "influence",
     "jacobians",

@@ -185,4 +185,5 @@ def _through_views(array: Array, x: Node, tensor: Node) -> Array:
 
 
 def _input_name(node: Node, place: int) -> str:
-    return next(name for k, name in enumerate(node.op.each_input()) if k == place)
+    names: Iterable[str] = node.op.each_input()
+    return next(name for k, name in enumerate(names) if k == place)

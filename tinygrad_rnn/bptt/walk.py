@@ -19,6 +19,7 @@ from ..tensor import Tensor
 Edge = tuple[Node, int]
 Edit = Callable[[Node, int, Array, Any], Any]  # node, place, the node's gradient, the rule's result
 VIEWS = frozenset((cast, reshape, transpose))  # one input, the same entries
+PRODUCTS = {"matmul": (0, 1), "addmm": (1, 2), "multiply": (0, 1)}  # the places of the factors
 _STEP = re.compile(r"t=(\d+)")
 
 
@@ -127,8 +128,9 @@ def step_of(scope: Sequence[str]) -> int | None:
 def recurrent_edges(nodes: Sequence[Node]) -> set[Edge]:
     """The edges from one time step to the one before it.
 
-    They are those to an operand that depends on the very weight it meets there, as in
-    h_{t-1} @ W_hh, and those from a step's scope to a result of another step's.
+    nodes: a tape. Where a node was recorded in a step's scope they are those to results of another
+    step's; elsewhere those to a factor that depends on the very weight it meets, as h_{t-1} does
+    in h_{t-1} @ W_hh.
 
     >>> w, h = Tensor(0.5, requires_grad=True), 1.0
     >>> for _ in range(3):
@@ -136,32 +138,59 @@ def recurrent_edges(nodes: Sequence[Node]) -> set[Edge]:
     >>> len(recurrent_edges(tape(h)))
     2
     """
-    depends: dict[Node, int] = {}
+    depends, sums = _leaves_of(nodes), _sums_of_losses(nodes)
     found = set()
-    for k, node in enumerate(nodes):
-        if node.op is None:
-            depends[node] = 1 << k if node.requires_grad else 0
+    for node in nodes:
+        if node.op is None or node.op in VIEWS:
             continue
-        inputs = [x for x in node.inputs if is_node(x)]
-        weights = [depends[w] for w in map(source, inputs) if w.op is None]
+        step = step_of(node.scope)
+        weights = 0
+        for w in map(source, node.inputs):
+            weights |= depends.get(w, 0) if is_node(w) and w.op is None else 0
         for place, x in enumerate(node.inputs):
-            if not is_node(x) or source(x).op is None or node.op in VIEWS:
+            if not is_node(x) or source(x).op is None:
                 continue
-            if any(depends[x] & w for w in weights) or _crosses(node, x):
+            if step is None:
+                meets = place in PRODUCTS.get(node.op.name, ()) and depends.get(x, 0) & weights
+            else:
+                meets = _crosses(node, x) and x not in sums
+            if meets:
                 found.add((node, place))
-        depends[node] = 0
-        for x in inputs:
-            depends[node] |= depends[x]
     return found
 
 
+def _leaves_of(nodes: Sequence[Node]) -> dict[Node, int]:
+    """For each node a number with a bit for each leaf that it depends on."""
+    depends: dict[Node, int] = {}
+    bit = 1
+    for node in nodes:
+        depends[node] = 0
+        if node.op is None and node.requires_grad:
+            depends[node] = bit
+            bit *= 2
+        for x in filter(is_node, node.inputs):
+            depends[node] |= depends.get(x, 0)  # 0 of one written later
+    return depends
+
+
+def _sums_of_losses(nodes: Sequence[Node]) -> set[Node]:
+    """Nodes of no axes that meet no weight on the way to the loss: losses that are added up."""
+    meets: set[Node] = set()
+    for node in reversed(nodes):
+        inputs = [x for x in node.inputs if is_node(x)]
+        if node in meets or any(source(x).op is None and x.requires_grad for x in inputs):
+            meets.update(inputs)
+    return {node for node in nodes if not node.ndim and node not in meets}
+
+
 def _crosses(node: Node, x: Node) -> bool:
-    """Whether a node of one time step uses a result of an earlier one of the same layer."""
+    """Whether x was recorded in another time step's scope, which is in the same scopes besides."""
     here, there = step_of(node.scope), step_of(x.scope)
-    same = [label for label in node.scope if not _STEP.fullmatch(label)] == [
-        label for label in x.scope if not _STEP.fullmatch(label)
-    ]
-    return here is not None and there is not None and here != there and same
+    return there is not None and here != there and _outside(node.scope) == _outside(x.scope)
+
+
+def _outside(scope: Sequence[str]) -> list[str]:
+    return [label for label in scope if not _STEP.fullmatch(label)]
 
 
 def checked_loss(name: str, loss: Any) -> Array:
