@@ -157,6 +157,57 @@ def test_the_one_hot_target_is_missing_in_cross_entropy() -> None:
         assert "one-hot target" in str(bptt.grade({"dy": wrong}, loss, {"dy": y}).mistake)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("wrong", PLANTED)
+def test_one_mistake_is_not_taken_for_another(wrong: str, seed: int) -> None:
+    """On other numbers too, dL/dW_hh and dL/dh_1 of a planted mistake have that mistake alone."""
+    loss, names = model(numbers(seed + 10))
+    answer = by_hand(numbers(seed + 10), wrong)
+    for name in ("dW_hh", "dh_1"):
+        verdict = bptt.grade({name: answer[name]}, loss, names).verdicts[0]
+        assert verdict.right or len(verdict.mistakes) == 1
+        assert verdict.right or re.search(PLANTED[wrong][1], verdict.mistakes[0])
+
+
+def test_float32_needs_fewer_digits() -> None:
+    """Of a float32 model three digits suffice, and a mistake is still one."""
+    values = {name: value.astype("float32") for name, value in numbers().items()}
+    loss, names = model(values)
+    rough = {name: array * (1 + 1e-5) for name, array in by_hand(numbers()).items()}
+    assert bptt.grade(rough, loss, names).right
+    assert not bptt.grade(rough, *model(numbers())).right
+    assert bptt.grade(rough, *model(numbers()), digits=4).right
+    wrong = by_hand(numbers(), "(1-h)^2")
+    assert "(1 - h)²" in str(bptt.grade(wrong, loss, names).mistake)
+
+
+@pytest.mark.parametrize("wrong", ["slope", "transpose", "h_t", "mean"])
+def test_mistakes_in_rows_are_named(wrong: str) -> None:
+    """In row layout, with W.T made at each step, the same mistakes have the same names."""
+    rng = np.random.default_rng(3)
+    W = tg.Tensor(rng.normal(size=(H, H)) / 2, requires_grad=True)
+    x, g = rng.normal(size=(2, T, B, H))
+    h, loss, states, total = np.zeros((B, H)), 0.0, [np.zeros((B, H))], np.zeros((H, H))
+    for t in range(T):
+        h = tg.tanh(x[t] + h @ W.T)
+        loss = loss + (h * g[t]).sum()
+        states.append(h.data)
+    dh_next = np.zeros((B, H))
+    for t in range(T, 0, -1):
+        slope = (1 - states[t]) ** 2 if wrong == "slope" else 1 - states[t] ** 2
+        dz = (g[t - 1] + dh_next) * slope
+        dh_next = dz @ (W.data.T if wrong == "transpose" else W.data)
+        total += dz.T @ states[t if wrong == "h_t" else t - 1]
+    found = graded(total / B if wrong == "mean" else total, loss, W)
+    expected = {
+        "slope": "(1 - h)²",
+        "transpose": "W in place of Wᵀ",
+        "h_t": "h_t in place of h_{t-1}",
+        "mean": "a mean over the batch in place of the sum",
+    }
+    assert expected[wrong] in found
+
+
 # What is wrong with one array
 
 

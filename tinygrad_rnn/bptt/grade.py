@@ -65,7 +65,8 @@ class Report(NamedTuple):
 
 def _said(verdict: Verdict) -> str:
     if verdict.right:
-        return f"right, to {verdict.digits} digits"
+        many = verdict.digits >= 12  # beyond, the count depends on the machine
+        return "right, up to rounding" if many else f"right, to {verdict.digits} digits"
     if verdict.follows:
         return "wrong, as follows from what is wrong above"
     return f"WRONG: {verdict.mistakes[0] if verdict.mistakes else 'no known mistake gives this'}"

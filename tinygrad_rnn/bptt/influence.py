@@ -1,7 +1,7 @@
 """How far gradients reach back in time: from losses to states, from state to state.
 
-A state is a Tensor (B, H) or (H,), or a tuple of them, as (h_t, c_t) of an LSTM, which counts as
-one vector. Examples of a batch are taken to be independent of each other.
+A state is a Tensor (B, H), (H,) or (1, B, H), or a tuple of them, as (h_t, c_t) of an LSTM, which
+counts as one vector. Examples of a batch are taken to be independent of each other.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _jacobian(t: int, new: tuple[Tensor, ...], old: tuple[Tensor, ...]) -> Array
             start[..., i] = 1
             found = walk(h, start, held=set(old), since=since)
             row = [found.get(x, np.zeros(x.shape, x.dtype)) for x in old]
-            rows.append(np.concatenate([np.atleast_2d(part) for part in row], axis=-1))
+            rows.append(np.concatenate([part.reshape(-1, part.shape[-1]) for part in row], axis=-1))
     return np.stack(rows, axis=1)
 
 
