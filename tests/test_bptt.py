@@ -97,6 +97,44 @@ def test_a_layer_uses_its_weights_once_a_step() -> None:
         assert {(part.op, part.input) for part in parts} <= {("addmm", "b"), ("addmm", "c")}
 
 
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"lengths": [4, 6, 1, 2, 6]}])
+def test_both_directions_and_padded_batches_are_taken_apart(options: dict[str, Any]) -> None:
+    """Each direction's weight has one contribution a step, in the order of its own way back."""
+    lengths = options.pop("lengths", None)
+    layer = tg.nn.RNN(I, H, unroll=True, rng=0, **options)
+    output, _ = layer(RNG(0).normal(size=(6, B, I)), lengths=lengths)
+    loss = (output * output).sum()
+    loss.backward()
+    for name, p in layer.named_parameters():
+        parts = bptt.contributions(loss, p)
+        steps = [part.step for part in parts]
+        assert steps == ([1, 2, 3, 4, 5, 6] if "reverse" in name else [6, 5, 4, 3, 2, 1])
+        np.testing.assert_allclose(total(parts), p.grad.data, rtol=1e-10, atol=1e-12)
+
+
+def test_contributions_keep_dtype_and_run_where_nothing_is_recorded() -> None:
+    """Of a float32 weight they are float32; within no_grad they are the same."""
+    layer = tg.nn.RNN(I, H, dtype="float32", rng=0)
+    output, _ = layer(np.ones((3, B, I), "float32"))
+    loss = output.sum()
+    with tg.no_grad():
+        parts = bptt.contributions(loss, layer.weight_hh_l0)
+    assert {part.array.dtype for part in parts} == {np.dtype("float32")}
+    assert all(type(part.array) is np.ndarray for part in parts)
+
+
+def test_a_view_and_its_tensor_have_their_own_contributions() -> None:
+    """Of W all uses, of W.T those through it; a transpose that is the loss's own op is a use."""
+    w = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    turned = w.T
+    loss = (w @ turned).sum()
+    assert len(bptt.contributions(loss, w)) == 2
+    (through,) = bptt.contributions(loss, turned)
+    assert through.array.shape == (2, 1)
+    single = tg.Tensor([[2.0]], requires_grad=True)
+    assert [part.op for part in bptt.contributions(single.T, single)] == ["transpose"]
+
+
 @pytest.mark.parametrize("once", [True, False])
 def test_uses_through_transposes_and_reshapes_are_followed(once: bool) -> None:
     """A cell of one's own has one contribution a step whether W.T is made once or at each step."""

@@ -17,7 +17,18 @@ from ..ops.likelihood import softmax
 from ..tape import Node, tape
 from ..tensor import Tensor
 from .uses import _through_views, edge_gradients
-from .walk import Edge, Edit, edges, is_node, recurrent_edges, source, step_of, valued, walk
+from .walk import (
+    PRODUCTS,
+    Edge,
+    Edit,
+    edges,
+    is_node,
+    recurrent_edges,
+    source,
+    step_of,
+    valued,
+    walk,
+)
 
 Candidate = tuple[str, Array]
 Rule = Callable[..., Array]
@@ -53,7 +64,6 @@ WRONG_RULES: dict[str, dict[str, Rule]] = {
     "negative_log_likelihood": {_NO_TARGET: _without_target},
 }
 FORGOTTEN = "dh_next was forgotten: what comes back from the next time step"
-_PRODUCTS = {"matmul": 0, "addmm": 1}  # the place of the left factor
 
 
 class Derivation:
@@ -132,19 +142,22 @@ def _edited(d: Derivation, x: Node) -> Iterator[Candidate]:
 
 
 def _edits(ops: set[str]) -> Iterator[tuple[str, Edit]]:
-    for op, rules in WRONG_RULES.items():
-        if op in ops:
-            for name, rule in rules.items():
-                yield name, _replacing(op, rule)
+    by_name: dict[str, dict[str, Rule]] = {}
+    for op in ops & WRONG_RULES.keys():
+        for name, rule in WRONG_RULES[op].items():
+            by_name.setdefault(name, {})[op] = rule
+    for name in sorted(by_name):
+        yield name, _replacing(by_name[name])
     yield "a transpose is missing: W in place of Wᵀ in dh = Wᵀ dz", _untransposed(of_weight=True)
     yield "a transpose is missing: h in place of hᵀ in dW = dz hᵀ", _untransposed(of_weight=False)
 
 
-def _replacing(op: str, rule: Rule) -> Edit:
+def _replacing(rules: dict[str, Rule]) -> Edit:
+    """What the rules, by the names of ops, give for the first input in place of the right ones."""
+
     def edit(node: Node, place: int, g: Array, gradient: Any) -> Any:
-        if node.op.name != op or place:
-            return gradient
-        return rule(g, node._array, *node.values, **node.settings)
+        rule = None if place else rules.get(node.op.name)
+        return rule(g, node._array, *node.values, **node.settings) if rule else gradient
 
     return edit
 
@@ -168,9 +181,11 @@ def _untransposed(of_weight: bool) -> Edit:
 
 
 def _side(node: Node, place: int) -> int | None:
-    """0 for the left factor of a product, 1 for the right one, None for what is none."""
-    first = _PRODUCTS.get(node.op.name) if node.op is not None else None
-    return None if first is None or place < first else place - first
+    """0 for the left factor of a product of matrices, 1 for the right one, None for others."""
+    if node.op is None or node.op.name not in ("matmul", "addmm"):
+        return None
+    factors = PRODUCTS[node.op.name]
+    return factors.index(place) if place in factors else None
 
 
 def _term_missing(d: Derivation, x: Node) -> Iterator[Candidate]:

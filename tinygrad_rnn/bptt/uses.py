@@ -118,8 +118,9 @@ def contributions_of(
     """The contributions to several tensors, by their names, in one walk."""
     start = checked_loss(name, loss)
     nodes = tape(loss)
+    known = set(nodes)
     for what, tensor in tensors.items():
-        check_on_tape(name, what, tensor, set(nodes))
+        check_on_tape(name, what, tensor, known)
     found = edge_gradients(loss, start, nodes, tensors.values())
     return {
         what: [
