@@ -17,12 +17,15 @@ demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	$(BIN)/python examples/03_char_rnn.py
 	@echo; echo "The pictures are in build/demo/:"; ls build/demo
 
-examples: .venv/examples.stamp  ## run examples 04 to 07, which train for longer
+examples: .venv/examples.stamp  ## run examples 04 to 11
 	@mkdir -p build/matplotlib
 	$(BIN)/python examples/04_adding_problem.py
 	$(BIN)/python examples/05_names_by_language.py
 	$(BIN)/python examples/06_reverse_a_string.py
 	$(BIN)/python examples/07_char_lstm.py
+	$(BIN)/python examples/08_where_does_the_gradient_come_from.py
+	$(BIN)/python examples/09_grade_my_bptt.py
+	$(BIN)/python examples/11_vanishing_gradients.py
 
 test: .venv/test.stamp  ## every test, doctest, and code block of README and docs
 	@mkdir -p build/matplotlib

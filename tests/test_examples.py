@@ -19,6 +19,8 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
 TWO_STEPS, FORECAST, CHAR_RNN = "01_bptt_two_steps", "02_forecast_temperature", "03_char_rnn"
 ADDING, NAMES = "04_adding_problem", "05_names_by_language"
 REVERSE, CHAR_LSTM = "06_reverse_a_string", "07_char_lstm"
+WHERE_FROM, GRADE = "08_where_does_the_gradient_come_from", "09_grade_my_bptt"
+VANISHING = "11_vanishing_gradients"
 SHORT = {
     TWO_STEPS: {},
     FORECAST: {"epochs": 1},
@@ -27,6 +29,9 @@ SHORT = {
     NAMES: {"epochs": 1},
     REVERSE: {"steps": 10},
     CHAR_LSTM: {"epochs": 1, "characters": 10_000},
+    WHERE_FROM: {},
+    GRADE: {},
+    VANISHING: {},
 }
 
 
@@ -354,6 +359,57 @@ def test_what_was_learnt_is_drawn(name: str, request: pytest.FixtureRequest) -> 
     assert picture.parts[-3:-1] == ("new", "folder")
     assert picture.stem in SHORT
     assert_is_png(picture)
+
+
+# 08: where the gradient comes from
+
+
+def test_both_gradients_are_taken_apart_as_by_hand(tmp_path: Path) -> None:
+    """The terms of dL/dW_hh, and dh and dh_next of each state, are those of the hand derivation."""
+    module = example(WHERE_FROM)
+    found, rng = module.main(tmp_path), np.random.default_rng(0)
+    arrays = {name: rng.normal(size=shape) / 2 for name, shape in module.SHAPES.items()}
+    x = rng.normal(size=(module.T, module.I, module.B))
+    targets = rng.normal(size=(module.T, module.O, module.B))
+    by_hand = tg.manual.many_to_many(
+        tg.manual.Parameters(**arrays),
+        x,
+        targets,
+        np.zeros((module.H, module.B)),
+        loss=lambda y, target, layout: (np.sum((y - target) ** 2), 2 * (y - target)),
+    )
+    for step, term in zip(by_hand.steps, by_hand.terms(), strict=True):
+        expected = {"term": term.W_hh, "dh": step.from_output, "dh_next": step.from_next}
+        parts = dict(zip(("dh", "dh_next"), found["parts"][step.t], strict=True))
+        parts["term"] = found["terms"][step.t]
+        for name, array in expected.items():
+            np.testing.assert_allclose(parts[name], array, rtol=1e-10, atol=1e-12)
+
+
+# 09: a derivation is graded
+
+
+def test_the_line_with_the_wrong_slope_is_found(tmp_path: Path) -> None:
+    """(1 - h)² is named at dz_2; put right, all ten gradients agree."""
+    found = example(GRADE).main(tmp_path)
+    assert found["wrong"].first.name == "dz_2"
+    assert found["wrong"].mistake == "tanh' was taken as (1 - h)², it is 1 - h²"
+    assert found["right"].right
+    assert len(found["right"].verdicts) == 10
+
+
+# 11: vanishing gradients
+
+
+def test_gradients_vanish_in_the_rnn_and_not_in_the_lstm(tmp_path: Path) -> None:
+    """At the first of sixty steps little is left in the RNN, and much in the LSTM."""
+    found = example(VANISHING).main(tmp_path / "new")
+    rnn, lstm = found["norms"]
+    assert rnn[0] < 1e-10 * rnn[-1]
+    assert lstm[0] > 1e-3 * lstm[-1]
+    assert found["products"]["RNN"][0] < 1e-10
+    assert found["products"]["LSTM"][0] > 0.1
+    assert all(image.imread(path).std() > 0 for path in found["pictures"])
 
 
 # What several tests compare with

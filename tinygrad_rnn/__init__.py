@@ -3,7 +3,7 @@
 Write the forward pass; get back the backward pass that you would have derived by hand.
 """
 
-from . import data, func, interop, manual, nn, ops, optim
+from . import bptt, data, func, interop, manual, nn, ops, optim
 from ._version import __version__
 from .anomaly import anomaly_mode
 from .check import gradcheck
@@ -23,6 +23,7 @@ __all__ = [
     "Term",
     "__version__",
     "anomaly_mode",
+    "bptt",
     "compile",
     "data",
     "draw",
