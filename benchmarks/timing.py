@@ -32,11 +32,14 @@ def agree(competitors: dict[str, Competitor], tolerance: float) -> None:
                 raise AssertionError(f"{name}: {what} is {worst:.1e} away from that of {first}")
 
 
-def measured(steps: dict[str, Callable[[], Any]], seconds: float) -> dict[str, dict[str, Any]]:
+def measured(
+    steps: dict[str, Callable[[], Any]], seconds: float, settling: float = 0.0
+) -> dict[str, dict[str, Any]]:
     """Median, quartiles (s) and count of calls, for about so many seconds of each competitor.
 
-    In a round each runs a block of calls, after two that do not count; rounds start with another
-    one each. What was there before is out of the garbage collector's sight.
+    In a round each runs a block of calls, after two that do not count, or as many as take
+    `settling` seconds: idle threads of the one before may still be waiting busily. Rounds start
+    with another one each. What was there before is out of the garbage collector's sight.
     """
     calls = {name: _calls(step) for name, step in steps.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
@@ -45,7 +48,7 @@ def measured(steps: dict[str, Callable[[], Any]], seconds: float) -> dict[str, d
     gc.freeze()
     for k in range(rounds):
         for name in names[k % len(names) :] + names[: k % len(names)]:
-            times[name] += _block(steps[name], calls[name])
+            times[name] += _block(steps[name], calls[name], settling)
     gc.unfreeze()
     return {name: _summary(each) for name, each in times.items()}
 
@@ -57,10 +60,13 @@ def _calls(step: Callable[[], Any]) -> int:
     return int(min(400, max(1, BLOCK_SECONDS / once)))
 
 
-def _block(step: Callable[[], Any], calls: int) -> list[float]:
+def _block(step: Callable[[], Any], calls: int, settling: float = 0.0) -> list[float]:
     """Seconds of each of so many calls."""
-    for _ in range(WARM_UPS):
+    settled = time.perf_counter() + settling
+    warm_ups = 0
+    while warm_ups < WARM_UPS or time.perf_counter() < settled:
         step()
+        warm_ups += 1
     found = []
     for _ in range(calls):
         start = time.perf_counter()
