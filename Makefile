@@ -17,7 +17,7 @@ demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	$(BIN)/python examples/03_char_rnn.py
 	@echo; echo "The pictures are in build/demo/:"; ls build/demo
 
-examples: .venv/examples.stamp  ## run examples 04 to 11
+examples: .venv/examples.stamp  ## run the other examples, some of which train for longer
 	@mkdir -p build/matplotlib
 	$(BIN)/python examples/04_adding_problem.py
 	$(BIN)/python examples/05_names_by_language.py
