@@ -25,6 +25,7 @@ examples: .venv/examples.stamp  ## run the other examples, some of which train f
 	$(BIN)/python examples/07_char_lstm.py
 	$(BIN)/python examples/08_where_does_the_gradient_come_from.py
 	$(BIN)/python examples/09_grade_my_bptt.py
+	$(BIN)/python examples/10_kronecker.py
 	$(BIN)/python examples/11_vanishing_gradients.py
 
 test: .venv/test.stamp  ## every test, doctest, and code block of README and docs

@@ -20,7 +20,7 @@ TWO_STEPS, FORECAST, CHAR_RNN = "01_bptt_two_steps", "02_forecast_temperature", 
 ADDING, NAMES = "04_adding_problem", "05_names_by_language"
 REVERSE, CHAR_LSTM = "06_reverse_a_string", "07_char_lstm"
 WHERE_FROM, GRADE = "08_where_does_the_gradient_come_from", "09_grade_my_bptt"
-VANISHING = "11_vanishing_gradients"
+KRONECKER, VANISHING = "10_kronecker", "11_vanishing_gradients"
 SHORT = {
     TWO_STEPS: {},
     FORECAST: {"epochs": 1},
@@ -31,6 +31,7 @@ SHORT = {
     CHAR_LSTM: {"epochs": 1, "characters": 10_000},
     WHERE_FROM: {},
     GRADE: {},
+    KRONECKER: {},
     VANISHING: {},
 }
 
@@ -396,6 +397,18 @@ def test_the_line_with_the_wrong_slope_is_found(tmp_path: Path) -> None:
     assert found["wrong"].mistake == "tanh' was taken as (1 - h)², it is 1 - h²"
     assert found["right"].right
     assert len(found["right"].verdicts) == 10
+
+
+# 10: Kronecker products
+
+
+def test_all_ways_to_the_gradient_of_a_weight_agree(tmp_path: Path) -> None:
+    """Tape, hand, factors, vec, entries: to rounding; and none of them is nothing."""
+    found = example(KRONECKER).main(tmp_path)
+    assert len(found["differences"]) == 8
+    assert max(found["differences"].values()) < 1e-14
+    assert np.abs(found["dW"]).max() > 0.1
+    assert found["terms"].shape == (3, 3, 2)
 
 
 # 11: vanishing gradients

@@ -3,7 +3,7 @@
 Write the forward pass; get back the backward pass that you would have derived by hand.
 """
 
-from . import bptt, data, func, interop, manual, nn, ops, optim
+from . import bptt, calculus, data, func, interop, manual, nn, ops, optim
 from ._version import __version__
 from .anomaly import anomaly_mode
 from .check import gradcheck
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "anomaly_mode",
     "bptt",
+    "calculus",
     "compile",
     "data",
     "draw",

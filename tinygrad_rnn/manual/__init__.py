@@ -18,7 +18,7 @@ the backward pass cites its equation in docs/derivation.md.
 (6, True)
 """
 
-from . import gru, lstm
+from . import gru, kronecker, lstm
 from .losses import softmax_cross_entropy, squared_error
 from .lstm import Weights
 from .records import Gradients, Layout, Parameters, Step
@@ -33,6 +33,7 @@ __all__ = [
     "Step",
     "Weights",
     "gru",
+    "kronecker",
     "lstm",
     "many_to_many",
     "many_to_one",
