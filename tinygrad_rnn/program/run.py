@@ -58,7 +58,7 @@ class Runner:
                 arrays[var] = np.array(tensor._array)
                 self._leaves.append((arrays[var], tensor))
         binding = _Binding(copied(turned(program)), arrays)
-        self._calls, self._last = binding.calls, binding.last
+        self._last = binding.last
         self._run = function_of(binding.calls)
         self._outputs = [arrays[var] for var in program.outputs]
 

@@ -106,7 +106,7 @@ class Rehearsal:
 class Tracer(Rehearsal):
     """Writes the equations down as results come."""
 
-    __slots__ = ("_kept", "_start", "constants", "equations", "leaves", "vars")
+    __slots__ = ("_kept", "_shapes", "_start", "constants", "equations", "leaves", "vars")
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,6 +115,7 @@ class Tracer(Rehearsal):
         self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
         self.vars: dict[Tensor, Var] = {}
         self._kept: list[Any] = []
+        self._shapes: dict[Any, Any] = {}  # each once: T steps have few
         self._start = leaf(np.zeros(())).serial
 
     def input(self, array: Array) -> Tensor:
@@ -146,7 +147,8 @@ class Tracer(Rehearsal):
                 self.vars[z] = self.vars[simpler]
                 return
         array, variables = z._array, self.vars
-        output = variables[z] = Var(array.shape, array.dtype)
+        shape = array.shape
+        output = variables[z] = Var(self._shapes.setdefault(shape, shape), array.dtype)
         given = tuple(
             [
                 variables[x] if type(x) is Traced else self.var(x, value)
