@@ -68,7 +68,10 @@ def test_layouts_are_transposes(m: int, n: int, seed: int) -> None:
 
 def unvec_indices(shape: tuple[int, int], order: str) -> list[tuple[int, int]]:
     """The indices of a matrix in the order of vec."""
-    return [np.unravel_index(k, shape, order) for k in range(shape[0] * shape[1])]  # type: ignore
+    rows, columns = map(range, shape)
+    if order == "F":
+        return [(i, j) for j in columns for i in rows]
+    return [(i, j) for i in rows for j in columns]
 
 
 def test_n3_a_product_over_the_batch_sums_the_examples() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import _getitem as getitem
 from ..ops.shape import _checked, cast, truncate
 from .program import Equation, Program, Var
+from .schedule import Group, in_groups
 from .simplify import hashable
 
 FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
@@ -119,24 +119,14 @@ def max_bytes(*several: Any, but: set[Var]) -> int:
     return largest
 
 
-class _Group:
-    """Equations to be made one: where they stand, and those of them that are ready."""
-
-    __slots__ = ("members", "ready")
-
-    def __init__(self, members: list[int]) -> None:
-        self.members = members
-        self.ready: list[int] = []
-
-
-def _groups(program: Program, keys: list[Any]) -> dict[int, _Group]:
+def _groups(program: Program, keys: list[Any]) -> dict[int, Group]:
     """For each equation that is one of many, its group."""
     classes: dict[Any, list[int]] = {}
     for k, key in enumerate(keys):
         if key is not None:
             classes.setdefault(key, []).append(k)
     several = [members for members in classes.values() if len(members) >= FEWEST]
-    found: dict[int, _Group] = {}
+    found: dict[int, Group] = {}
     if not several:
         return found
     for members, depths in zip(several, _depths(program, several), strict=True):
@@ -145,7 +135,7 @@ def _groups(program: Program, keys: list[Any]) -> dict[int, _Group]:
             by_depth.setdefault(depth, []).append(k)
         for together in by_depth.values():
             if len(together) >= FEWEST and _stackable([program.equations[k] for k in together]):
-                group = _Group(together)
+                group = Group(together)
                 found |= dict.fromkeys(together, group)
     return found
 
@@ -193,69 +183,19 @@ def _stackable(members: list[Equation]) -> bool:
 
 
 def _scheduled(
-    program: Program, groups: dict[int, _Group], makers: dict[Var, Equation]
+    program: Program, groups: dict[int, Group], makers: dict[Var, Equation]
 ) -> Iterator[Equation]:
     """The equations in an order in which each group can be computed at once."""
     equations = program.equations
-    place = {equation[3]: k for k, equation in enumerate(equations)}
-    readers: list[list[int]] = [[] for _ in equations]
-    missing = []
-    for k, equation in enumerate(equations):
-        above = {place[x] for x in equation[1] if type(x) is Var and x in place}
-        missing.append(len(above))
-        for j in above:
-            readers[j].append(k)
     order: dict[Var, int] = {}  # when each value was computed; within a group, its row
-    ready: list[tuple[int, int]] = []
-    partly: dict[int, _Group] = {}
-
-    def arrived(k: int) -> None:
-        group = groups.get(k)
-        if group is None:
-            heappush(ready, (k, k))
-            return
-        group.ready.append(k)
-        if len(group.ready) == len(group.members):
-            partly.pop(id(group), None)
-            heappush(ready, (group.members[0], k))
+    for together in in_groups(equations, groups):
+        if len(together) >= FEWEST:
+            together = sorted(together, key=lambda k: _first(equations[k], order, k))
+            yield from _as_one([equations[k] for k in together], makers)
         else:
-            partly[id(group)] = group
-
-    for k, count in enumerate(missing):
-        if not count:
-            arrived(k)
-    heapify(ready)
-    while ready or partly:
-        if ready:
-            _, k = heappop(ready)
-            group = groups.get(k)
-            done = [k] if group is None else group.ready
-        else:
-            done = _split(partly, groups)
-        if len(done) >= FEWEST:
-            done = sorted(done, key=lambda k: _first(equations[k], order, k))
-            yield from _as_one([equations[k] for k in done], makers)
-        else:
-            for k in done:
-                yield equations[k]
-        for k in done:
+            yield from [equations[k] for k in together]
+        for k in together:
             order[equations[k][3]] = len(order)
-        for k in done:
-            for reader in readers[k]:
-                missing[reader] -= 1
-                if not missing[reader]:
-                    arrived(reader)
-
-
-def _split(partly: dict[int, _Group], groups: dict[int, _Group]) -> list[int]:
-    """Where every group waits for another: what is ready of one goes first, the rest later."""
-    group = next(iter(partly.values()))
-    done, group.ready = group.ready, []
-    group.members = [k for k in group.members if k not in set(done)]
-    del partly[id(group)]
-    for k in done:
-        del groups[k]
-    return done
 
 
 def _first(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:

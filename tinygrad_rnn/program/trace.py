@@ -115,7 +115,7 @@ class Tracer(Rehearsal):
         self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
         self.vars: dict[Tensor, Var] = {}
         self._kept: list[Any] = []
-        self._shapes: dict[Any, Any] = {}  # each once: T steps have few
+        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # each once: T steps have few
         self._start = leaf(np.zeros(())).serial
 
     def input(self, array: Array) -> Tensor:
