@@ -1,60 +1,77 @@
-"""The Jacobian of a recurrent step by its whole weight, as a Kronecker product, in both layouts.
+"""The Jacobian of one recurrent step by its weight, in both layouts, as a Kronecker product.
 
-You will see, for h = tanh(Wᵀe + Uᵀh_0) with two inputs and three units: the Jacobian as a formula
-and as a matrix, by the tape and by hand; that the two layouts are transposes; and that vec, filled
-back, is the gradient, and so is the sum over the entries of h.
+You will see dh/dvec(W) and dh/dvec(W.T) of h = tanh(Wᵀ e + Uᵀ h_0) as a formula, with its shape and
+how far it is from what the tape finds; the gradient of W in three ways that agree, one of them a
+sum over the entries of h; and a picture of where the four matrices are not 0.
+vec stacks columns. I input, H hidden. On paper: docs/derivation.md, sections 8 and 11.
 """
 
+from pathlib import Path
+
 import numpy as np
+from matplotlib.figure import Figure
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.calculus import by_entries, jacobian, kronecker_jacobian, unvec, vec
-from tinygrad_rnn.manual import kronecker as by_hand
+from tinygrad_rnn import calculus
 
-I, H = 2, 3
-
-
-def agreement(a, b):
-    """The largest difference."""
-    return float(np.abs(np.asarray(a) - np.asarray(b)).max())
+I, H = 3, 4
+WAYS = [(by, to) for by in ("vec(W)", "vec(W.T)") for to in ("numerator", "denominator")]
 
 
-def main(folder=None):
-    """Prints the factors and the matrices; returns the differences between the ways."""
-    rng = np.random.default_rng(0)
-    W, U, e, h_0, dh = (rng.normal(size=n) for n in [(I, H), (H, H), (I, 1), (H, 1), (H, 1)])
+def closed_form(W, e, a, by, layout):
+    """dh/dvec of h = tanh(Wᵀ e + a) in Kronecker form. W: (I, H), e: (I,), a: (H,)."""
+    settings = {"offset": a, "transposed": True, "by": by, "layout": layout}
+    return calculus.kronecker_jacobian(W, e, **settings)
 
-    def state(W_T):
-        return tg.tanh(W_T @ e[:, 0] + U.T @ h_0[:, 0])
 
-    h = state(W.T)[:, None]
-    J = kronecker_jacobian(W, e, offset=U.T @ h_0, by="vec(W.T)")
-    turned = kronecker_jacobian(W, e, offset=U.T @ h_0, by="vec(W.T)", layout="denominator")
-    by_tape = jacobian(state, W.T, layout="numerator")
-    print(f"∂h/∂vec(Wᵀ) = {J.formula()}, {J.dense().shape}, in numerator layout:")
-    print(J.dense().round(3))
-    print(f"dL/dvec(Wᵀ) = {turned.formula()} dL/dh, in denominator layout:")
-    dvec = turned.apply(dh[:, 0])
-    print(dvec.round(3))
-    dW = unvec(dvec, (H, I)).T
-    print(f"filled back column by column and turned, {dW.shape}: the gradient of W")
-    print(dW.round(3))
-    terms, total = by_entries(state, W.T, dh[:, 0])
+def by_tape(W, e, a, by, layout):
+    """The same matrix as the tape finds it, by one walk for each entry of h."""
+    if by == "vec(W)":
+        return calculus.jacobian(lambda V: tg.tanh(V.T @ e + a), W, layout=layout).data
+    return calculus.jacobian(lambda V: tg.tanh(V @ e + a), W.T, layout=layout).data
+
+
+def gradients(W, e, a, dh):
+    """dL/dW by the tape, by the matrix in denominator layout, by entries; the terms of the last."""
     leaf = tg.Tensor(W, requires_grad=True)
-    (state(leaf.T) * dh[:, 0]).sum().backward()
-    differences = {
-        "tape": agreement(J.dense(), by_tape),
-        "hand": agreement(J.dense(), by_hand.state_by_weight_turned(h, e)),
-        "layouts": agreement(J.dense().T, turned.dense()),
-        "without the matrix": agreement(J.dense().T @ dh[:, 0], dvec),
-        "vec by hand": agreement(by_hand.loss_by_weight_turned(h, e, dh)[:, 0], dvec),
-        "backward": agreement(leaf.grad.data, dW),
-        "entries": agreement(total, dW.T),
-        "outer product": agreement(vec(by_hand.loss_by_weight(h, e, dh)), vec(dW)),
-    }
-    for name, difference in differences.items():
-        print(f"  {name:20} differs by {difference:.1e}")
-    return {"differences": differences, "terms": terms, "dW": dW}
+    tg.tanh(leaf.T @ e + a).backward(dh)
+    flat = closed_form(W, e, a, "vec(W)", "denominator").dense() @ dh
+    terms, total = calculus.by_entries(lambda V: tg.tanh(V.T @ e + a), W, dh)
+    found = {"tape": leaf.grad, "matrix": calculus.unvec(flat, W.shape), "entries": total}
+    return {name: np.asarray(gradient) for name, gradient in found.items()}, terms.data
+
+
+def plot(path, forms):
+    """The four matrices; white is 0."""
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    for place, ((by, layout), form) in zip(figure.subplots(2, 2).flat, forms.items(), strict=True):
+        place.imshow(form.dense(), cmap="RdBu", vmin=-1, vmax=1)
+        place.set(title=f"by {by}, {layout}:\n{form.formula()}", xticks=[], yticks=[])
+    figure.savefig(path, dpi=150)
+
+
+def main(folder="build/demo"):
+    """Compares and draws; returns differences, gradients, terms and the picture's path."""
+    rng = np.random.default_rng(0)
+    W, U, e, h_0, dh = (rng.normal(size=n) for n in [(I, H), (H, H), I, H, H])
+    a = U.T @ h_0
+    forms = {way: closed_form(W, e, a, *way) for way in WAYS}
+    print("by        layout       shape    formula                  differs from the tape by")
+    differences = {way: np.abs(forms[way].dense() - by_tape(W, e, a, *way)).max() for way in WAYS}
+    for (by, layout), form in forms.items():
+        error = f"{differences[by, layout]:.1e}"
+        print(f"{by:9} {layout:12} {form.shape!s:8} {form.formula():24} {error}")
+
+    ways, terms = gradients(W, e, a, dh)
+    print("\nFirst row of dL/dW by")
+    for name, gradient in ways.items():
+        print(f"  {name:8}" + " ".join(f"{entry:7.4f}" for entry in gradient[0]))
+    print(f"By entries it is a sum of {len(terms)} terms, dL/dh_i times dh_i/dW.")
+    picture = Path(folder, "10_kronecker.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    plot(picture, forms)
+    print(f"\nThe picture is {picture}")
+    return {"differences": differences, "gradients": ways, "terms": terms, "picture": picture}
 
 
 if __name__ == "__main__":

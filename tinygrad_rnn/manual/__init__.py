@@ -1,8 +1,9 @@
 """Backpropagation through time written out by hand: the referee of the automatic gradients.
 
 A tanh RNN in three topologies and two layouts, and the LSTM and the GRU as layers (`lstm.run` and
-`gru.run`), forward and backward, in plain NumPy. Nothing here uses the engine, and every line of
-the backward pass cites its equation in docs/derivation.md.
+`gru.run`), forward and backward, in plain NumPy; one layer by Kronecker products (`kronecker`).
+Nothing here uses the engine, and every line of the backward pass cites its equation in
+docs/derivation.md.
 
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
