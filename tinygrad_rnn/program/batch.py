@@ -90,7 +90,7 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
         return (output.shape, output.dtype) if output.nbytes <= LARGEST else None
     if op is matmul:
         a, b = inputs
-        if max_bytes(a, b, output, but=static) > LARGEST_FACTOR:
+        if _largest(a, b, output, but=static) > LARGEST_FACTOR:
             return None
         if b in static and len(b.shape) == 2 and len(a.shape) < 3:
             return a.shape, b
@@ -110,7 +110,7 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
     return None
 
 
-def max_bytes(*several: Any, but: set[Var]) -> int:
+def _largest(*several: Any, but: set[Var]) -> int:
     """The size of the largest of these values."""
     largest = 0
     for x in several:
