@@ -1,6 +1,7 @@
 """Views of what was recorded: the graph as DOT text, and pictures of it."""
 
+from .derivation import derive
 from .draw import draw
 from .picture import render
 
-__all__ = ["draw", "render"]
+__all__ = ["derive", "draw", "render"]
