@@ -139,7 +139,7 @@ class _Backward:
         """The gradient: the sum of the terms, and of what was added up already."""
         shape, dtype, rounds = (of.shape, of.dtype, of.rounds if at else 0) if of else ((), None, 0)
         begun = self.totals.get(key)
-        if begun is None and not any(map(_is_part, terms)):
+        if begun is None and not any(map(is_part, terms)):
             target = Symbol(Quantity("gradient", shape, dtype, of, rounds), at)  # type: ignore[arg-type]
             out.append(Assign(target, total(terms)))
             return target
@@ -169,7 +169,7 @@ class _Backward:
 
     def through_views(self, x: Node, expression: Expression) -> tuple[Node, Expression]:
         """What is sent to a view goes on at once to what it is a view of."""
-        while x.op in VIEWS and x not in self.values.places and not _is_part(expression):
+        while x.op in VIEWS and x not in self.values.places and not is_part(expression):
             known = {y: self.values.expression(y) for y in (x, x.inputs[0])}
             ((_, expression, _),) = self.rules(x, expression, known)
             x = x.inputs[0]
@@ -345,7 +345,7 @@ class _LoopBackward:
         if terms == [target]:
             return  # a running sum's gradient stays
         of = self.values.of[self.loop, k]
-        if any(map(_is_part, terms)):
+        if any(map(is_part, terms)):
             terms = [self.whole.gathered(terms, of, None, self.body)]
         self.body.append(Assign(target, total(terms)))
 
@@ -364,7 +364,7 @@ def _at(expression: Expression, index: Any) -> Expression:
     return replace(expression, settings={**expression.settings, "indices": (index,)})
 
 
-def _is_part(term: Expression) -> bool:
+def is_part(term: Expression) -> bool:
     """Whether it is an array of zeros with something at an index."""
     return isinstance(term, Call) and term.op in PARTS
 

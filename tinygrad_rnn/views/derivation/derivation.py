@@ -13,6 +13,7 @@ from ...op import Array
 from ...tape import _leading_to, tape
 from ...tensor import Tensor
 from .backward import steps_of
+from .entries import MOST, spelled_out
 from .equations import equations
 from .inline import shortened
 from .loops import arranged
@@ -109,6 +110,19 @@ class Derivation:
         keys = {x: q for q, x in steps.parameters.items()}
         results = {names.key(keys[x]): g for x, g in steps.gradients.items()}
         return Source(steps, names, results).text(name, self._remark(steps))
+
+    def spell_out(self) -> str:
+        """Every entry of every array as a formula of its own, for tiny sizes.
+
+        Raises: ValueError for more than 300 entries, or an op that takes numbers only.
+        """
+        entries = sum(node.size for node in self.nodes)
+        if entries > MOST:
+            raise ValueError(
+                f"spell_out: the pass has {entries} entries, which nobody would read; make it "
+                f"smaller than {MOST}, with fewer units and steps, or use text() or latex()"
+            )
+        return spelled_out(*self._named(0))
 
     def _remark(self, steps: Steps) -> str:
         several = len({node.scope for node in self.nodes if node.scope}) >= FEWEST

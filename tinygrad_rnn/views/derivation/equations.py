@@ -5,12 +5,13 @@ Time steps count from 1: round t of a loop is step t + 1, and h_0 is what the fi
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from ...ops.parts import unslice
 from .expression import Call, Expression, Quantity, Symbol
+from .inline import blocks
 from .latex import ENTRYWISE, SUM, Latex, in_brackets, letter, step
 from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
@@ -30,6 +31,8 @@ class _Equations:
         self.steps, self.names = steps, names
         self.latex = Latex(self._symbol)
         self.terms: dict[Quantity, list[str]] = defaultdict(list)
+        every = [s for block in blocks(steps) for s in block]
+        self.added = Counter(s.target.quantity for s in every if isinstance(s, Add))
         zeros = [s for loop in steps.loops() for s in loop.body if isinstance(s, Zero)]
         self.local = {zero.target.quantity for zero in zeros}  # those that start in each round
 
@@ -65,7 +68,8 @@ class _Equations:
         if isinstance(value, Call) and value.op is unslice:
             place, value = in_brackets(value.settings["indices"][0]), value.inputs[0]
         if place or target.at is not None or target.quantity in self.local:
-            return rf"{self._target(target, loop)}{place} &\mathrel{{+}}= {self.latex.text(value)}"
+            sign = "&=" if self.added[target.quantity] == 1 else r"&\mathrel{+}="
+            return f"{self._target(target, loop)}{place} {sign} {self.latex.text(value)}"
         self._add(target.quantity, value, loop)
         return None
 

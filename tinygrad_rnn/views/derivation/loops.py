@@ -264,9 +264,10 @@ def _inner(
             return None
     if not lag:
         return Local(k)
-    initial = column[0]
+    initial, value = column[0], column[-1]
     inside = isinstance(initial, Tensor) and places.get(initial, (None,))[0] is loop
-    return None if inside else Carried(k, initial)
+    fits = getattr(initial, "shape", value.shape) == value.shape
+    return Carried(k, initial) if fits and not inside else None
 
 
 def _from(column: Sequence[Any], places: dict[Node, Place]) -> Slot | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.parts import scatter, unslice
+from .backward import is_part
 from .expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
 from .inline import blocks
 from .names import Names
@@ -30,6 +31,8 @@ class Source:
         self.single = _single(steps, results)
         self.lines: list[str] = []
         self._begun: set[Quantity] = set()
+        added = [s for block in blocks(steps) for s in block if isinstance(s, Add)]
+        self.indexed = {s.target.quantity for s in added if is_part(s.value)}
 
     def text(self, name: str, remark: str) -> str:
         """The function with this name, in front of it the functions that it calls."""
@@ -104,7 +107,7 @@ class Source:
         shape = (quantity.rounds, *quantity.shape) if quantity.rounds else quantity.shape
         if of is not None and of.kind == "parameter":
             zeros = call("np.zeros_like", [variable(self.names.of(of))], [])
-        elif not shape and quantity.dtype == np.float64:
+        elif not shape and quantity.dtype == np.float64 and quantity not in self.indexed:
             zeros = ast.Constant(value=0.0)  # type: ignore[assignment]
         else:
             dtype = [] if quantity.dtype == np.float64 else [literal(quantity.dtype)]

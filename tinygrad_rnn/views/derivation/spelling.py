@@ -77,7 +77,7 @@ class Speller:
         given = dict(zip(x.op.inputs, map(self.tree, x.inputs), strict=True))
         index = isinstance(form, ast.Subscript)
         given |= {key: literal(value, index) for key, value in x.settings.items()}
-        filled: ast.expr = _Filled(given).visit(ast.parse(ast.unparse(form), mode="eval").body)
+        filled: ast.expr = _Filled(given).visit(copy.deepcopy(form))
         return filled
 
     def _function(self, x: Call) -> ast.expr:

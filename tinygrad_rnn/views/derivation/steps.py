@@ -175,7 +175,8 @@ def forward(items: Sequence[Node | Loop], values: Values) -> list[Statement]:
         if isinstance(item, Loop):
             found += _loop_forward(item, values)
         else:
-            inputs = _several(tuple(map(values.expression, item.inputs)))
+            inputs = tuple(map(values.expression, item.inputs))
+            inputs = _several(inputs) if item.op.variadic else inputs
             found.append(_result(Symbol(values.of[item]), item, inputs, item.settings))
     return found
 
