@@ -21,7 +21,7 @@ from .names import Called, Given, Names, called, give_names, take_names
 from .report import report
 from .source import Source, read
 from .steps import Steps
-from .walk import Formula, Rules, Visit, visits
+from .walk import Formula, Rules, Visit, check_unwritten, visits
 
 FEWEST = 3  # rounds of a loop
 FEW = 3  # time steps that are written one by one
@@ -58,6 +58,8 @@ class Derivation:
     ) -> None:
         self.loss = loss
         self.nodes: list[Tensor] = tape(loss)
+        for node in self.nodes:
+            check_unwritten(node)
         self._given = Given(names)
         self.wrt: list[Tensor] = self._checked(wrt)
         self._useful = _leading_to(self.wrt, self.nodes)

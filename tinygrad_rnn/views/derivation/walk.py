@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...op import Array
-from ...tape import Node
+from ...tape import Node, _written
 from ...tensor import Tensor, leaf
 from .expression import (
     Call,
@@ -141,6 +141,7 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
     totals: dict[Node, Array] = {loss: np.ones(loss.shape, loss.dtype)}
     arrived: dict[Node, list[tuple[Node, Array]]] = {}
     for node in reversed(nodes):
+        check_unwritten(node)
         gradient = totals.pop(node, None)
         if gradient is None:
             continue
@@ -152,6 +153,13 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
                 arrived.setdefault(x, []).append((node, array))
                 sends.append(Sent(_input_name(node, place), place, x, rule, array, totals[x]))
         yield Visit(node, gradient, tuple(arrived.pop(node, ())), tuple(sends))
+
+
+def check_unwritten(node: Node) -> None:
+    """Raises: RuntimeError where an input of the node was written after it was used."""
+    for x in node.inputs:
+        if isinstance(x, Tensor) and x.serial > node.serial:
+            raise _written(x)
 
 
 def _input_name(node: Node, place: int) -> str:
