@@ -15,7 +15,7 @@ from .program import compile
 from .tape import no_grad, scope
 from .tensor import Tensor
 from .train import fit
-from .views import draw, render
+from .views import draw, explore, render
 
 __all__ = [
     "Op",
@@ -28,6 +28,7 @@ __all__ = [
     "compile",
     "data",
     "draw",
+    "explore",
     "fit",
     "func",
     "grad",

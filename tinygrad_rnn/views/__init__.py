@@ -1,6 +1,7 @@
-"""Views of what was recorded: the graph as DOT text, and pictures of it."""
+"""Views of what was recorded: the graph as DOT text, pictures of it, a page to step through."""
 
 from .draw import draw
+from .explore import explore
 from .picture import render
 
-__all__ = ["draw", "render"]
+__all__ = ["draw", "explore", "render"]
