@@ -17,7 +17,7 @@ from ...tape import tape
 from ...tensor import Tensor
 from ..derivation import derive
 from ..picture import _write
-from .contents import contents, numbered_edges
+from .contents import contents
 from .figure import figure
 
 MOST_NODES = 1000  # a larger graph is a picture that nobody can read
@@ -52,9 +52,8 @@ def explore(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"explore: there is no folder {str(path.parent)!r}; make it first")
     _check_size(loss)
-    names = names or {}
     derivation = derive(loss, names=names)
-    drawing = figure(loss, derivation.nodes, numbered_edges(derivation.nodes), names)
+    drawing = figure(loss, derivation)
     page = _page(contents(derivation), drawing, derivation.name(loss))
     _write(path, page.encode(errors="replace"))
     return path

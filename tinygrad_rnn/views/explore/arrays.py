@@ -9,20 +9,22 @@ import numpy as np
 
 from ...op import Array
 
+FEW = 4
+
 
 def shown(array: Array, most: int) -> dict[str, Any]:
-    """An array as JSON can hold it: a matrix of at most `most` cells.
+    """An array as JSON can hold it: a matrix of at most `most` cells, which are 16 or more.
 
     array: floats, ints or bools of any shape; the axes before the last are laid out downward.
     Result: its shape; rows, cols and the cells row by row; block, the size of the block of entries
-    that a cell stands for, whose largest entry in size it is; norm, low and high of all entries.
-    NaN and infinities are strings, which JSON has no numbers for.
+    that a cell stands for, whose largest entry in size it is, to four digits; norm, low and high
+    of all entries. NaN and infinities are strings, which JSON has no numbers for.
 
     >>> shown(np.array([[1.0, -2.0], [0.0, np.inf]]), 4)["cells"]
     [1.0, -2.0, 0.0, 'Infinity']
-    >>> summary = shown(np.arange(12.0).reshape(2, 6), 4)
-    >>> summary["cells"], summary["block"]
-    ([2.0, 5.0, 8.0, 11.0], [1, 3])
+    >>> summary = shown(np.arange(64.0).reshape(8, 8), 16)
+    >>> summary["cells"][:4], summary["block"]
+    ([9.0, 11.0, 13.0, 15.0], [2, 2])
     """
     matrix = np.atleast_2d(array).reshape(-1, array.shape[-1] if array.ndim else 1)
     block = _block(*matrix.shape, most)
@@ -32,7 +34,7 @@ def shown(array: Array, most: int) -> dict[str, Any]:
         "rows": cells.shape[0],
         "cols": cells.shape[1],
         "block": list(block),
-        "cells": [number(x) for x in cells.ravel().tolist()],
+        "cells": [number(x) for x in _rounded(cells, block)],
         "norm": number(norm(array)),
         "low": number(float(array.min())) if array.size else 0.0,
         "high": number(float(array.max())) if array.size else 0.0,
@@ -63,13 +65,17 @@ def number(x: float) -> float | str:
 
 
 def _block(rows: int, cols: int, most: int) -> tuple[int, int]:
-    """The least block, about square cells apart, that leaves at most so many."""
+    """The least block that leaves at most so many: square, but a few rows or columns stay whole."""
     if rows * cols <= most:
         return 1, 1
-    side = math.isqrt(most)
-    across = min(cols, max(side, most // rows))
-    down = min(rows, most // across)
-    return -(-rows // down), -(-cols // across)
+    if cols <= FEW:
+        return -(-rows // (most // cols)), 1
+    if rows <= FEW:
+        return 1, -(-cols // (most // rows))
+    side = math.isqrt(rows * cols // most)
+    while -(-rows // side) * -(-cols // side) > most:
+        side += 1
+    return min(side, rows), min(side, cols)
 
 
 def _largest(matrix: Array, down: int, across: int) -> Array:
@@ -81,3 +87,9 @@ def _largest(matrix: Array, down: int, across: int) -> Array:
     where = np.argmax(np.abs(blocks), axis=-1)[..., None]
     found: Array = np.take_along_axis(blocks, where, axis=-1)[..., 0]
     return found
+
+
+def _rounded(cells: Array, block: tuple[int, int]) -> list[float]:
+    """All digits of an entry that stands for itself, four of one that stands for a block."""
+    entries = cells.ravel().tolist()
+    return entries if block == (1, 1) else [float(f"{x:.4g}") for x in entries]

@@ -1,16 +1,15 @@
 """What the page tells, as one value that JSON can hold: nodes, edges, the walk, gradients by time.
 
-    nodes   in recorded order: name, kind, op, formula, shape, dtype, scope, step, value, inputs;
-            difference, how far `.grad` is from the walk's gradient, where there is a `.grad`
-    edges   [from, to, place], in the order of each op's inputs
-    walk    in the order of the walk: node, its gradient, and what it sends:
-            edge, to, input, rule, array, total
-    flow    rows of [name, [[t, visit, norm], ...]]
+nodes: in recorded order; their `difference` is how far `.grad` is from the walk's gradient.
+edges: [from, to, place], in the order of each op's inputs.
+walk: a visit for each node that a gradient reaches, in the order of the walk; what it sends names
+its edge and where it goes to.
+flow: rows of [name, [[t, visit, norm], ...]].
 """
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from .arrays import norm, number, shown
 from .timeline import states_by_layer
 
 MOST_CELLS = 400  # of an array; of all arrays together:
-MOST_CELLS_IN_ALL = 40_000  # of about 20 bytes each
+MOST_CELLS_IN_ALL = 120_000  # of about 20 bytes each, or 8 in a summary
 LONGEST_NAME = 60
 Edges = dict[tuple[Tensor, int], int]  # the number of each edge, by its end: node and place
 
@@ -35,15 +34,11 @@ def contents(derivation: Derivation) -> dict[str, Any]:
     numbers = {node: k for k, node in enumerate(nodes)}
     edges = numbered_edges(nodes)
     arrays = len(nodes) + len(visits) + 2 * sum(len(visit.sends) for visit in visits)
-    most = max(4, min(MOST_CELLS, MOST_CELLS_IN_ALL // arrays))
+    most = max(16, min(MOST_CELLS, MOST_CELLS_IN_ALL // arrays))
     gradients = {visit.node: visit.gradient for visit in visits}
     return {
-        "nodes": [
-            _node(node, derivation, numbers, gradients.get(node), most) for node in nodes
-        ],
-        "edges": [
-            [numbers[node.inputs[place]], numbers[node], place] for node, place in edges
-        ],
+        "nodes": [_node(node, derivation, numbers, gradients.get(node), most) for node in nodes],
+        "edges": [[numbers[node.inputs[place]], numbers[node], place] for node, place in edges],
         "walk": [_visit(visit, numbers, edges, most) for visit in visits],
         "flow": _flow(derivation, gradients),
     }
@@ -120,9 +115,7 @@ def _difference(node: Tensor, gradient: Array | None) -> float | str | None:
     return number(float(np.max(np.abs(node.grad.data - gradient), initial=0.0)))
 
 
-def _visit(
-    visit: Any, numbers: Mapping[Tensor, int], edges: Edges, most: int
-) -> dict[str, Any]:
+def _visit(visit: Any, numbers: Mapping[Tensor, int], edges: Edges, most: int) -> dict[str, Any]:
     return {
         "node": numbers[visit.node],
         "gradient": shown(visit.gradient, most),
@@ -143,18 +136,27 @@ def _visit(
 def _flow(derivation: Derivation, gradients: Mapping[Tensor, Array]) -> list[list[Any]]:
     """For each layer its name, and for each t the visit of h_t and the norm of its gradient."""
     order = {node: k for k, node in enumerate(gradients)}
-    rows = []
-    for states in states_by_layer(derivation.nodes):
-        reached = {t: h for t, h in states.items() if h in gradients}
-        cells = [[t, order[h], number(norm(gradients[h]))] for t, h in sorted(reached.items())]
-        if cells:
-            rows.append([_row_name(derivation, list(reached.values())), cells])
-    return rows
+    layers = [
+        {t: h for t, h in sorted(states.items()) if h in gradients}
+        for states in states_by_layer(derivation.nodes)
+    ]
+    names = [_row_name(derivation, list(states.values())) for states in layers]
+    return [
+        [
+            name if names.count(name) == 1 else f"{name} ({_op_name(states)})",
+            [[t, order[h], number(norm(gradients[h]))] for t, h in states.items()],
+        ]
+        for name, states in zip(names, layers, strict=True)
+        if states
+    ]
 
 
 def _row_name(derivation: Derivation, states: Sequence[Tensor]) -> str:
-    """What the states' names have in common at their start, after the layer's name."""
-    names = [derivation.name(state) for state in states]
-    start = os.path.commonprefix(names).rstrip("_0123456789") if len(names) > 1 else names[0]
-    layer = [label for label in states[0].scope if step_of((label,)) is None]
-    return cut(", ".join([*layer, f"{start}_t" if start else "state"]))
+    """The scopes around the steps, and h_t where the states are called h_1, h_2 and so on."""
+    stems = {re.sub(r"_?\d+$", "", derivation.name(state)) for state in states}
+    layer = [label for x in states[:1] for label in x.scope if step_of((label,)) is None]
+    return cut(", ".join([*layer, f"{stems.pop()}_t" if len(stems) == 1 else "state"]))
+
+
+def _op_name(states: Mapping[int, Tensor]) -> str:
+    return next((h.op.name for h in states.values() if h.op is not None), "")

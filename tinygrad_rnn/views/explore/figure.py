@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from xml.etree import ElementTree
 
 from ...tensor import Tensor
+from ..derivation import Derivation
 from ..draw import draw
 from ..picture import render
-from .contents import Edges, kind_of
+from .contents import kind_of, numbered_edges
 
 Element = ElementTree.Element
 KEPT = {  # attributes that say where things are; how they look is the page's own matter
@@ -20,17 +20,19 @@ KEPT = {  # attributes that say where things are; how they look is the page's ow
 }  # fmt: skip
 
 
-def figure(loss: Tensor, nodes: Sequence[Tensor], edges: Edges, names: Mapping[str, Any]) -> str:
+def figure(loss: Tensor, derivation: Derivation) -> str:
     """The SVG of the graph, with elements of the ids n0, n1, … and e0, e1, … in it.
 
     Each node has its kind as a class; each edge has a second path, a wide one to point at.
     """
+    nodes = derivation.nodes
+    names = {derivation.name(node): node for node in nodes}  # as the page calls them
     with TemporaryDirectory() as folder:
         picture = render(draw(loss, names=names), Path(folder, "graph.svg"))
         root = ElementTree.fromstring(picture.read_bytes())
     waiting: defaultdict[str, list[int]] = defaultdict(list)
     numbers = {node: k for k, node in enumerate(nodes)}
-    for (node, place), k in edges.items():
+    for (node, place), k in numbered_edges(nodes).items():
         waiting[f"n{numbers[node.inputs[place]]}->n{numbers[node]}"].append(k)
     for element in root.iter():
         _strip(element)

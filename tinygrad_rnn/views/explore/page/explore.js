@@ -47,7 +47,9 @@ function listed(words) {
 function short(number, digits = 3) {
   const value = Number(number);
   if (!Number.isFinite(value)) return String(number);
-  return String(Number(value.toPrecision(digits))).replace("-", "−").replace("e−", "e-");
+  const tiny = value !== 0 && Math.abs(value) < 1e-3;
+  const rounded = tiny ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
+  return rounded.replaceAll("-", "−");
 }
 
 function sentence(step) {
@@ -85,6 +87,8 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
+const part = (...children) => element("div", { class: "part" }, ...children);
+const several = (title, told) => element("div", { class: "part terms" }, heading(title), element("div", {}, ...told));
 const heading = (text) => element("h3", {}, text);
 const formula = (text, kind = "") => element("code", { class: `formula ${kind}` }, text);
 const facts = (text) => element("p", { class: "facts" }, text);
@@ -95,14 +99,14 @@ const largest = (...arrays) => Math.max(...arrays.flatMap((a) => a.cells.map(siz
 const size = (cell) => Math.abs(Number(cell));
 
 function heatmap(title, array, scale = largest(array)) {
-  const few = array.rows <= 12 && array.cols <= 8;
+  const few = array.rows <= 12 && array.cols <= 8 && array.block.every((n) => n === 1);
   const caption = element("figcaption", {}, element("b", {}, title), ` ${described(array)}`);
   const map = few ? table(array, scale, title) : grid(array, scale, title);
   return element("figure", { class: few ? "few" : "many" }, caption, map);
 }
 
 function described(array) {
-  const norm = `‖·‖ ${short(array.norm)}`;
+  const norm = `norm ${short(array.norm)}`;
   const [down, across] = array.block;
   const blocks = down * across > 1 ? `; a cell is the largest of ${down} × ${across} entries` : "";
   return `${shape(array.shape)}, ${norm}${blocks}`;
@@ -148,11 +152,15 @@ function tellStep(step) {
 
 function tellStart() {
   return [
-    element("h2", {}, "Start"),
-    element("p", {}, "Step to the right. Each result is computed from its inputs, until the loss is there."),
-    element("p", {}, "Then the walk turns: it visits the nodes again, the last recorded first. When a node is visited, its gradient is complete. By the rule of its op, each of its inputs gets a term, which is added to that input's gradient."),
-    element("p", {}, "A weight that is used in every time step gets a term from every time step."),
-    formula(nodes[loss].formula),
+    part(
+      element("h2", {}, "Start"),
+      element("p", {}, "Step to the right. Each result is computed from its inputs, until the loss is there."),
+      formula(nodes[loss].formula),
+    ),
+    part(
+      element("p", {}, "Then the walk turns: it visits the nodes again, the last recorded first. When a node is visited, its gradient is complete. By the rule of its op, each of its inputs gets a term, which is added to that input's gradient."),
+      element("p", {}, "A weight that is used in every time step gets a term from every time step."),
+    ),
   ];
 }
 
@@ -164,24 +172,28 @@ function tellForward(step) {
       : facts(`${x.input}: ${x.is}`),
   );
   return [
-    ...introduction(step.node),
-    formula(text),
-    heading("Its value"),
-    heatmap(name, value),
-    heading("Computed from"),
-    element("div", { class: "sum" }, ...from),
+    part(...introduction(step.node), formula(text), heading("Its value"), heatmap(name, value)),
+    part(heading("Computed from"), element("div", { class: "sum" }, ...from)),
   ];
 }
 
 function tellBackward(step) {
   const { name, kind, formula: text, op } = nodes[step.node];
   const { gradient, sends } = step.visit;
-  const complete = [heading("The gradient that has come in"), heatmap(gradientOf(step.node), gradient), facts(origin(step.node))];
-  const told = [...introduction(step.node), ...(op === null ? [] : [formula(text)]), ...complete];
+  const told = [
+    part(
+      ...introduction(step.node),
+      ...(op === null ? [] : [formula(text)]),
+      heading("The gradient that has come in"),
+      heatmap(gradientOf(step.node), gradient),
+      facts(origin(step.node)),
+    ),
+  ];
   if (sends.length) {
-    told.push(heading(`What ${op} passes on`), ...sends.map((sent) => tellSent(sent, step.node)));
+    told.push(several(`What ${op} passes on`, sends.map((sent) => tellSent(sent, step.node))));
   } else if (kind === "parameter") {
-    told.push(heading("What becomes of it"), formula(`${name}.grad += ${gradientOf(step.node)}`, "rule"), ...comparison(step.node));
+    const adds = formula(`${name}.grad += ${gradientOf(step.node)}`, "rule");
+    told.push(part(heading("What becomes of it"), adds, ...comparison(step.node)));
   }
   return told;
 }
@@ -195,7 +207,8 @@ function origin(k) {
 function comparison(k) {
   const { name, difference } = nodes[k];
   if (difference === null) return [];
-  return [facts(`${name}.grad is there already; it differs from this by at most ${short(difference)}.`)];
+  const equal = difference === 0 ? "equal to this" : `apart from this by at most ${short(difference)}`;
+  return [facts(`${name}.grad, as backward() left it, is ${equal}.`)];
 }
 
 function tellSent(sent, from) {
@@ -216,21 +229,19 @@ function tellSent(sent, from) {
 
 function tellNode(k) {
   const { name, formula: text, value, op } = nodes[k];
-  const told = [...introduction(k)];
-  if (op !== null) told.push(formula(text));
-  told.push(heading("Value"), heatmap(name, value), heading("Gradient"), ...tellGradient(k));
-  byId("node").replaceChildren(...told);
+  const about = part(...introduction(k), ...(op === null ? [] : [formula(text)]), heading("Value"), heatmap(name, value));
+  byId("node").replaceChildren(about, ...tellGradient(k));
 }
 
 function tellGradient(k) {
-  if (visitedAt[k] === Infinity) return [facts("No gradient flows to it.")];
+  if (visitedAt[k] === Infinity) return [part(heading("Gradient"), facts("No gradient flows to it."))];
   const { gradient } = steps[visitedAt[k]].visit;
   const scale = largest(gradient, ...terms[k].map((term) => term.array));
+  const total = part(heading("Gradient"), heatmap(gradientOf(k), gradient, scale), ...comparison(k));
+  if (k === loss) return [total];
   const arrived = terms[k].filter((term) => term.at <= position).length;
-  const told = [heatmap(gradientOf(k), gradient, scale), ...comparison(k)];
-  if (k === loss) return told;
-  told.push(heading(`Its ${count(terms[k].length, "term")}, ${arrived} of them here at this step`));
-  return [...told, ...terms[k].map((term) => tellTerm(term, scale))];
+  const title = `Its ${count(terms[k].length, "term")}, ${arrived} of them here at this step`;
+  return [total, several(title, terms[k].map((term) => tellTerm(term, scale)))];
 }
 
 function tellTerm(term, scale) {
@@ -381,13 +392,13 @@ function follow(k) {
   look({ ...view, x: middle.x - view.width / 2, y: middle.y - view.height / 2 });
 }
 
-function startView() {
+function arrange() {
+  document.querySelector("main").classList.toggle("wide", whole.width > 2 * whole.height);
   const box = drawing.getBoundingClientRect();
   const scale = Math.min(box.width / whole.width, box.height / whole.height);
-  if (scale >= 0.45) return;
-  const width = box.width / 0.7;
-  const height = box.height / 0.7;
-  look({ x: whole.x, y: whole.y + (whole.height - height) / 2, width, height });
+  if (scale >= 0.6) look({ ...whole });
+  else look({ x: whole.x, y: whole.y + (whole.height - box.height / 0.8) / 2, width: box.width / 0.8, height: box.height / 0.8 });
+  if (steps[position].node !== undefined) follow(steps[position].node);
 }
 
 let drag = null;
@@ -429,11 +440,12 @@ function prepareStrip() {
   }
   for (const { phase, label, from, to } of runs) {
     const ends = { "--from": Math.max(0, from - 0.5) / last, "--to": Math.min(last, to + 0.5) / last };
-    const part = element("span", { class: phase, title: `${phase}, ${label}`, ...ends }, label);
-    part.dataset.from = from;
-    part.dataset.to = to;
-    part.addEventListener("click", () => goTo(from));
-    byId("strip").append(part);
+    const told = label || [...new Set([from, to].map((k) => nodes[steps[k].node].name))].join(" … ");
+    const run = element("span", { class: phase, title: `${phase}: ${told}`, ...ends }, element("b", {}, told));
+    run.dataset.from = from;
+    run.dataset.to = to;
+    run.addEventListener("click", () => goTo(from));
+    byId("strip").append(run);
   }
 }
 
@@ -441,7 +453,7 @@ function labelOf(step) {
   if (step.phase === "start") return "";
   const { step: t, scope, op } = nodes[step.node];
   if (op === null) return "leaves";
-  return t === null ? scope.join(", ") || "·" : `t=${t}`;
+  return t === null ? scope.join(", ") : `t=${t}`;
 }
 
 function prepareFlow() {
@@ -463,7 +475,7 @@ function prepareFlow() {
     element(
       "table",
       {},
-      element("caption", {}, "How the gradient flows back through time: norm of dL/dh_t, darker where it is larger (in powers of ten)"),
+      element("caption", {}, "How the gradient flows back through time: the norm of dL/dh_t"),
       element("thead", {}, element("tr", {}, element("th", {}, ""), ...head)),
       element("tbody", {}, ...rows),
     ),
@@ -490,9 +502,10 @@ function goTo(next) {
   byId("slider").setAttribute("aria-valuetext", words);
   mark(step);
   tellStep(step);
-  tellNode(chosen);
-  for (const part of byId("strip").children) {
-    part.classList.toggle("now", part.dataset.from <= position && position <= part.dataset.to);
+  if (!byId("node").hidden) tellNode(chosen);
+  hideTip();
+  for (const run of byId("strip").children) {
+    run.classList.toggle("now", run.dataset.from <= position && position <= run.dataset.to);
   }
   for (const button of byId("flow").querySelectorAll("button")) {
     if (Number(button.dataset.at) === position) button.setAttribute("aria-current", "step");
@@ -561,7 +574,7 @@ const clicks = {
   farther: keys["-"],
   whole: keys[0],
   "show-step": () => show("step"),
-  "show-node": () => show("node"),
+  "show-node": () => choose(chosen),
   theme: changeTheme,
 };
 for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
@@ -577,7 +590,8 @@ function changeTheme() {
 }
 
 function nameTheme() {
-  byId("theme").textContent = isDark() ? "Light colours" : "Dark colours";
+  byId("theme").textContent = isDark() ? "Light" : "Dark";
+  byId("theme").setAttribute("aria-label", isDark() ? "Light colours" : "Dark colours");
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
@@ -590,5 +604,6 @@ nameTheme();
 prepareGraph();
 prepareStrip();
 prepareFlow();
-startView();
+arrange();
+window.addEventListener("resize", arrange);
 goTo(0);
