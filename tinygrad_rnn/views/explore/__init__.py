@@ -17,7 +17,7 @@ from ...tape import tape
 from ...tensor import Tensor
 from ..derivation import derive
 from ..picture import _write
-from .contents import contents
+from .contents import contents, cut
 from .figure import figure
 
 MOST_NODES = 1000  # a larger graph is a picture that nobody can read
@@ -54,7 +54,7 @@ def explore(
     _check_size(loss)
     derivation = derive(loss, names=names)
     drawing = figure(loss, derivation)
-    page = _page(contents(derivation), drawing, derivation.name(loss))
+    page = _page(contents(derivation), drawing, cut(derivation.name(loss)))
     _write(path, page.encode(errors="replace"))
     return path
 

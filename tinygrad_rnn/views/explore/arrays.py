@@ -26,7 +26,8 @@ def shown(array: Array, most: int) -> dict[str, Any]:
     >>> summary["cells"][:4], summary["block"]
     ([9.0, 11.0, 13.0, 15.0], [2, 2])
     """
-    matrix = np.atleast_2d(array).reshape(-1, array.shape[-1] if array.ndim else 1)
+    cols = array.shape[-1] if array.ndim else 1
+    matrix = array.reshape(math.prod(array.shape[:-1]), cols)
     block = _block(*matrix.shape, most)
     cells = matrix if block == (1, 1) else _largest(matrix, *block)
     return {

@@ -24,7 +24,8 @@ from .timeline import states_by_layer
 
 MOST_CELLS = 400  # of an array; of all arrays together:
 MOST_CELLS_IN_ALL = 120_000  # of about 20 bytes each, or 8 in a summary
-LONGEST_NAME = 60
+LONGEST_NAME = 60  # characters
+LONGEST_FORMULA = 400
 Edges = dict[tuple[Tensor, int], int]  # the number of each edge, by its end: node and place
 
 
@@ -67,9 +68,9 @@ def kind_of(node: Tensor) -> str:
     return "parameter" if node.requires_grad else "input"
 
 
-def cut(text: str) -> str:
+def cut(text: str, longest: int = LONGEST_NAME) -> str:
     """A name, or the first of it where it is long."""
-    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _node(
@@ -84,7 +85,7 @@ def _node(
         "name": cut(derivation.name(node)),
         "kind": kind_of(node),
         "op": None if node.op is None else node.op.name,
-        "formula": derivation.formula(node).text,
+        "formula": cut(derivation.formula(node).text, LONGEST_FORMULA),
         "shape": list(node.shape),
         "dtype": str(node.dtype),
         "scope": [cut(label) for label in node.scope],
@@ -124,7 +125,7 @@ def _visit(visit: Any, numbers: Mapping[Tensor, int], edges: Edges, most: int) -
                 "edge": edges[visit.node, sent.place],
                 "to": numbers[sent.to],
                 "input": sent.input,
-                "rule": sent.rule.text,
+                "rule": cut(sent.rule.text, LONGEST_FORMULA),
                 "array": shown(sent.array, most),
                 "total": shown(sent.total, most),
             }
