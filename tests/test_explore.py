@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import re
+import shutil
 from configparser import ConfigParser
 from itertools import pairwise
 from pathlib import Path
@@ -257,6 +258,36 @@ def test_every_node_and_edge_is_drawn_once(rnn: Computed, page: Path, data: dict
     assert kinds[f"n{number(rnn, 'W_hh')}"] == "node parameter"
     keys = {key for x in drawing(page).iter() for key in x.attrib}
     assert not keys & {"fill", "stroke", "style", "href", "font-family"}
+
+
+@pytest.mark.parametrize("renderer", ["pip's", "the system's"])
+def test_both_renderers_draw_all_of_it(
+    renderer: str, rnn: Computed, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With pip's Graphviz and with the system's the same elements have the same ids and texts."""
+
+    def drawn(path: Path) -> dict[str, list[str]]:
+        groups = [x for x in drawing(path).iter("g") if x.get("id")]
+        return {str(x.get("id")): [line.text or "" for line in x.iter("text")] for x in groups}
+
+    if renderer == "pip's":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    elif not shutil.which("dot"):
+        pytest.skip("there is no dot")
+    again = tg.explore(rnn.loss, tmp_path / "x.html", names=rnn.names)
+    assert drawn(again) == drawn(page)
+    assert len(drawn(again)) == len(rnn.nodes) + len(told(page)["edges"])
+
+
+def test_without_a_renderer_there_is_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what to install; nothing is written."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tinygrad_rnn.views.picture._installed", lambda: None)
+    with pytest.raises(RuntimeError, match=r'pip install "tinygrad_rnn\[render\]"'):
+        tg.explore(tg.sum(parameter(1.0) * 2), tmp_path / "x.html")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_page_loads_nothing(page: Path) -> None:

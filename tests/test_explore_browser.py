@@ -387,17 +387,28 @@ def test_the_graph_pans_and_zooms(page: Page) -> None:
     assert view() == whole
 
 
+def test_the_view_shows_what_a_step_reaches(page: Page, rnn: Computed) -> None:
+    """Where a term goes back over a long way, to W_hh, both ends are in view."""
+    to_backward(page)
+    while "passes it on to W_hh" not in words(page):
+        page.keyboard.press("ArrowRight")
+    for shape in (".node.active", node(rnn, "W_hh"), node(rnn, "h_1")):
+        assert not page.locator(shape).evaluate(OUTSIDE)
+
+
+OUTSIDE = """x => {
+    const [a, b] = [x, document.getElementById("drawing")].map(y => y.getBoundingClientRect());
+    return a.left < b.left || a.right > b.right || a.top < b.top || a.bottom > b.bottom;
+}"""
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_the_active_node_is_in_view(visit: Open, path: Path, size: tuple[int, int]) -> None:
     """Wherever the walk is, the drawing shows it."""
     page = visit(path, size)
-    outside = """x => {
-        const [a, b] = [x, document.getElementById("drawing")].map(y => y.getBoundingClientRect());
-        return a.left < b.left || a.right > b.right || a.top < b.top || a.bottom > b.bottom;
-    }"""
     for _ in range(17 + 22):
         page.keyboard.press("ArrowRight")
-        assert not page.locator(".node.active").evaluate(outside), words(page)
+        assert not page.locator(".node.active").evaluate(OUTSIDE), words(page)
 
 
 # Whoever looks, and however
@@ -621,10 +632,11 @@ def test_pictures_of_the_page(visit: Open, path: Path, tmp_path: Path, scheme: s
     """A picture is taken where W_hh gets its first term; it shows more than one colour."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
-    page = visit(path, (1280, 860), color_scheme=scheme)
+    page = visit(path, (1280, 900), color_scheme=scheme)
     to_backward(page)
     while "passes it on to W_hh" not in words(page):
         page.keyboard.press("ArrowRight")
+    page.evaluate("document.activeElement.blur()")
     picture = folder / f"explore_{scheme}.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 50_000

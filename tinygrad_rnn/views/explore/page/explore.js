@@ -383,13 +383,40 @@ function zoom(factor, x, y) {
   });
 }
 
-function follow(k) {
-  const box = drawing.getBoundingClientRect();
-  const node = drawn[k].getBoundingClientRect();
-  const inside = node.left > box.left && node.right < box.right && node.top > box.top && node.bottom < box.bottom;
-  if (inside) return;
-  const middle = toDrawing(node.left + node.width / 2, node.top + node.height / 2);
-  look({ ...view, x: middle.x - view.width / 2, y: middle.y - view.height / 2 });
+// Moves the view as little as it must to show a node, and the nodes around it if they all fit.
+function follow(k, around = []) {
+  const boxes = [k, ...around].map((each) => placeOf(drawn[each]));
+  const seen = placeOf(drawing);
+  const all = boxes.reduce(union);
+  const box = all.right - all.left < seen.right - seen.left && all.bottom - all.top < seen.bottom - seen.top ? all : boxes[0];
+  const across = shift(box.left, box.right, seen.left, seen.right);
+  const down = shift(box.top, box.bottom, seen.top, seen.bottom);
+  if (across || down) look({ ...view, x: view.x + across, y: view.y + down });
+}
+
+function placeOf(shape) {
+  const { left, top, right, bottom } = shape.getBoundingClientRect();
+  const [from, to] = [toDrawing(left, top), toDrawing(right, bottom)];
+  const margin = shape === drawing ? 0 : 12;
+  return { left: from.x - margin, top: from.y - margin, right: to.x + margin, bottom: to.y + margin };
+}
+
+const union = (a, b) => ({
+  left: Math.min(a.left, b.left),
+  top: Math.min(a.top, b.top),
+  right: Math.max(a.right, b.right),
+  bottom: Math.max(a.bottom, b.bottom),
+});
+
+// How far a view from low to high must move to have a part in it.
+function shift(from, to, low, high) {
+  if (from < low) return from - low;
+  return Math.max(0, to - high);
+}
+
+function neighbours(step) {
+  if (step.phase === "backward") return step.visit.sends.map((sent) => sent.to);
+  return nodes[step.node].inputs.filter((x) => "node" in x).map((x) => x.node);
 }
 
 function arrange() {
@@ -398,7 +425,11 @@ function arrange() {
   const scale = Math.min(box.width / whole.width, box.height / whole.height);
   if (scale >= 0.6) look({ ...whole });
   else look({ x: whole.x, y: whole.y + (whole.height - box.height / 0.8) / 2, width: box.width / 0.8, height: box.height / 0.8 });
-  if (steps[position].node !== undefined) follow(steps[position].node);
+  followStep(steps[position]);
+}
+
+function followStep(step) {
+  if (step.phase !== "start") follow(step.node, neighbours(step));
 }
 
 let drag = null;
@@ -511,7 +542,7 @@ function goTo(next) {
     if (Number(button.dataset.at) === position) button.setAttribute("aria-current", "step");
     else button.removeAttribute("aria-current");
   }
-  if (step.node !== undefined) follow(step.node);
+  followStep(step);
   if (position === steps.length - 1) pause();
 }
 
