@@ -150,6 +150,17 @@ def test_states_of_layers_are_the_layers_states() -> None:
     assert all(a is b for a, b in zip(states.values(), tg.bptt.states(output), strict=True))
 
 
+def test_a_first_step_may_be_shorter() -> None:
+    """Where the first step has no state to start from, its state is found all the same."""
+    w, h, states = parameter(0.5), None, []
+    for t in (1, 2, 3):
+        with tg.scope(f"t={t}"):
+            h = tg.tanh(w * 2.0 if h is None else w * 2.0 + w * h)
+        states.append(h)
+    (found,) = states_by_layer(tape(tg.sum(h)))
+    assert all(a is b for a, b in zip(found.values(), states, strict=True))
+
+
 def test_without_time_steps_there_is_no_flow(tmp_path: Path) -> None:
     """A loss outside of all scopes has no rows."""
     w = parameter(1.0, 2.0)
