@@ -18,6 +18,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.tape import tape
+from tinygrad_rnn.views.explore import SCRIPTS, STYLES
 from tinygrad_rnn.views.explore.arrays import shown
 from tinygrad_rnn.views.explore.timeline import states_by_layer
 
@@ -319,7 +320,7 @@ def test_the_parts_of_the_page_are_packaged() -> None:
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     assert setup["options.package_data"]["tinygrad_rnn.views.explore"] == "page/*"
     folder = Path(tg.__file__).parent / "views" / "explore" / "page"
-    assert {x.name for x in folder.iterdir()} == {f"explore.{x}" for x in ("html", "css", "js")}
+    assert {x.name for x in folder.iterdir()} == {"page.html", *STYLES, *SCRIPTS}
 
 
 @pytest.mark.parametrize("name", NASTY)

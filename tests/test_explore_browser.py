@@ -562,10 +562,11 @@ def apart(a: Any, b: Any) -> bool:
 
 def test_labels_fit_into_their_nodes(page: Page) -> None:
     """No line of a node's text is wider than the node, also in a font much wider than planned."""
+    page.locator(".node text").evaluate_all(
+        "texts => { texts.forEach(text => { text.style.fontSize = '16px'; }); prepareGraph(); }"
+    )
     wider = page.locator(".node").evaluate_all(
         """nodes => nodes.filter(node => {
-            const texts = [...node.querySelectorAll("text")];
-            texts.forEach(text => { text.style.fontSize = "16px"; fit(text, node); });
             const room = node.firstElementChild.getBoundingClientRect().width;
             const lines = [...node.querySelectorAll("text")];
             return lines.some(line => line.getBoundingClientRect().width > room);

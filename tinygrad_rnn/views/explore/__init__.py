@@ -21,6 +21,8 @@ from .contents import contents, cut
 from .figure import figure
 
 MOST_NODES = 1000  # a larger graph is a picture that nobody can read
+STYLES = ("page.css", "graph.css", "panel.css", "time.css", "narrow.css")  # in this order
+SCRIPTS = ("steps.js", "panel.js", "graph.js", "time.js")
 HARMLESS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}  # inside of a script element
 
 
@@ -70,17 +72,17 @@ def _check_size(loss: Tensor) -> None:
 
 def _page(told: dict[str, Any], drawing: str, title: str) -> str:
     """The page's text. Nothing in it but the script and the style that ship can run or load."""
-    parts = {name: _part(f"explore.{name}") for name in ("html", "css", "js")}
+    style, script = ("\n".join(map(_part, names)) for names in (STYLES, SCRIPTS))
     replaced = {
         "TITLE": html.escape(title),
-        "STYLE_HASH": _hash(parts["css"]),
-        "SCRIPT_HASH": _hash(parts["js"]),
-        "STYLE": parts["css"],
+        "STYLE_HASH": _hash(style),
+        "SCRIPT_HASH": _hash(script),
+        "STYLE": style,
         "DRAWING": drawing,
         "DATA": json.dumps(told, separators=(",", ":"), allow_nan=False).translate(HARMLESS),
-        "SCRIPT": parts["js"],
+        "SCRIPT": script,
     }
-    pieces = parts["html"].split("%%")  # every second one is a name
+    pieces = _part("page.html").split("%%")  # every second one is a name
     pieces[1::2] = [replaced[name] for name in pieces[1::2]]
     return "".join(pieces)
 
