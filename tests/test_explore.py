@@ -340,15 +340,15 @@ def test_a_name_is_only_a_name(name: str, tmp_path: Path) -> None:
     plain = tags(page("w"))
     found = page(name)
     assert tags(found) == plain
-    assert told(found)["nodes"][-1]["name"] == name
+    assert told(found)["nodes"][-1]["name"] == name[:40]
     assert "\u2028" not in re.split("</svg>", found.read_text(encoding="utf-8"))[1]
 
 
 def test_long_names_are_cut(tmp_path: Path) -> None:
-    """A name of a million characters takes sixty."""
+    """A name of a million characters takes forty."""
     w = parameter(1.0, name="w" * 1_000_000)
     page = tg.explore(tg.sum(w * 2), tmp_path / "x.html")
-    assert told(page)["nodes"][0]["name"] == "w" * 59 + "…"
+    assert told(page)["nodes"][0]["name"] == "w" * 40
     assert page.stat().st_size < 100_000
 
 
@@ -405,6 +405,29 @@ def test_errors_say_what_is_needed(
     with pytest.raises(error, match=message):
         tg.explore(loss, tmp_path / path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_that_was_updated_has_no_page(tmp_path: Path) -> None:
+    """Where a weight was written after it was used, the error is that of backward."""
+    w = parameter(3.0, name="w")
+    loss = tg.sum(w * w)
+    w.data = w.data - 0.1
+    with pytest.raises(RuntimeError, match="w was written after it was recorded"):
+        tg.explore(loss, tmp_path / "x.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_inputs_of_time_steps_keep_their_names(tmp_path: Path) -> None:
+    """x_1 and x_2 go by their own .name, in formulas and rules too."""
+    w, h = tg.Tensor([[0.5]], requires_grad=True, name="w"), tg.Tensor([[1.0]])
+    for t in (1, 2):
+        with tg.scope(f"t={t}"):
+            h = tg.tanh(w @ tg.Tensor([[2.0 * t]], name=f"x_{t}") + w @ h)
+    data = told(tg.explore(tg.sum(h), tmp_path / "x.html"))
+    names = [node["name"] for node in data["nodes"]]
+    assert {"x_1", "x_2"} <= set(names)
+    rules = [sent["rule"] for visit in data["walk"] for sent in visit["sends"]]
+    assert [rule.split(" @ ")[-1] for rule in rules if "x_" in rule] == ["x_2.T", "x_1.T"]
 
 
 def test_a_leaf_can_be_a_loss(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from .timeline import states_by_layer
 
 MOST_CELLS = 400  # of an array; of all arrays together:
 MOST_CELLS_IN_ALL = 120_000  # of about 20 bytes each, or 8 in a summary
-LONGEST_NAME = 60  # characters
+LONGEST_NAME = 40  # characters
 LONGEST_FORMULA = 400
 Edges = dict[tuple[Tensor, int], int]  # the number of each edge, by its end: node and place
 
