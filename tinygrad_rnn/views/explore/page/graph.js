@@ -100,7 +100,13 @@ function hideTip() {
 // Pan and zoom: the part of the drawing that is seen, in the drawing's own units
 
 const all = drawing.viewBox.baseVal;
-const whole = { x: all.x, y: all.y, width: all.width, height: all.height };
+const MARGIN = 16;
+const whole = {
+  x: all.x - MARGIN,
+  y: all.y - MARGIN,
+  width: all.width + 2 * MARGIN,
+  height: all.height + 2 * MARGIN,
+};
 let view = { ...whole };
 
 function look(next) {
