@@ -58,8 +58,7 @@ class Derivation:
     ) -> None:
         self.loss = loss
         self.nodes: list[Tensor] = tape(loss)
-        for node in self.nodes:
-            check_unwritten(node)
+        check_unwritten(self.nodes)
         self._given = Given(names)
         self.wrt: list[Tensor] = self._checked(wrt)
         self._useful = _leading_to(self.wrt, self.nodes)
@@ -79,7 +78,8 @@ class Derivation:
 
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
-        return self._called.get(x if isinstance(x, Tensor) else id(x), ("x", False))[0]
+        keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
+        return next((self._called[key][0] for key in keys if key in self._called), "x")
 
     def formula(self, node: Tensor) -> Formula:
         """How a Tensor of the tape is computed: text and LaTeX; of a leaf its name."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...op import Array
-from ...tape import Node, _written
+from ...tape import Node, _check_unwritten
 from ...tensor import Tensor, leaf
 from .expression import (
     Call,
@@ -137,11 +137,11 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
     useful: the nodes whose gradients are wanted. Raises: RuntimeError where a tensor was written
     after it was recorded.
     """
+    check_unwritten(nodes)
     loss = nodes[-1]
     totals: dict[Node, Array] = {loss: np.ones(loss.shape, loss.dtype)}
     arrived: dict[Node, list[tuple[Node, Array]]] = {}
     for node in reversed(nodes):
-        check_unwritten(node)
         gradient = totals.pop(node, None)
         if gradient is None:
             continue
@@ -155,11 +155,11 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
         yield Visit(node, gradient, tuple(arrived.pop(node, ())), tuple(sends))
 
 
-def check_unwritten(node: Node) -> None:
-    """Raises: RuntimeError where an input of the node was written after it was used."""
-    for x in node.inputs:
-        if isinstance(x, Tensor) and x.serial > node.serial:
-            raise _written(x)
+def check_unwritten(nodes: Sequence[Node]) -> None:
+    """Raises: RuntimeError where an input of a node was written after it was used."""
+    for node in nodes:
+        for x in node.inputs:
+            _check_unwritten(x, node)
 
 
 def _input_name(node: Node, place: int) -> str:
