@@ -96,6 +96,7 @@ class Derivation:
     def latex(self, *, unroll: bool | None = None) -> str:
         """The forward and the backward pass as numbered equations, for KaTeX and MathJax.
 
+        In blocks of at most 24 equations, with an empty line between them.
         unroll: whether each time step has equations of its own; False: one for all t; None: where
         there are few.
         """
@@ -155,7 +156,8 @@ class Derivation:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Notebooks show the equations; terminals the text."""
-        return {"text/markdown": f"$$\n{self.latex()}\n$$", "text/plain": self.text()}
+        blocks = [f"$$\n{block}\n$$" for block in self.latex().split("\n\n")]
+        return {"text/markdown": "\n\n".join(blocks), "text/plain": self.text()}
 
     def __repr__(self) -> str:
         names = ", ".join(self.name(x) for x in self.wrt)
