@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ...ops import add
 from ...ops.parts import _getitem as getitem
 from ...ops.parts import scatter, unslice
 from ...ops.shape import broadcast_to
@@ -269,7 +268,7 @@ class _LoopBackward:
             g = self.whole.gathered(terms, of, None, self.body, Index(1, 0))
         for place, expression, _ in self.whole.rules(node, g, self._known(k)):
             if node.op is getitem:
-                expression = _at(expression, self.loop.settings[k]["index"])
+                expression = _at(expression, self.values.settings(self.loop, k)["index"])
             self._send(self.loop.slots[k][place], node.inputs[place], expression)
 
     def _known(self, k: int) -> dict[Any, Expression]:
@@ -290,10 +289,11 @@ class _LoopBackward:
             for place, slot in enumerate(several)
             if isinstance(slot, Carried) and slot.k == k
         ]
-        node = self.loop.rounds[-1][k]
-        if [j for j, _ in readers] != [k] or node.op is not add:
+        if [j for j, _ in readers] != [k]:
             return None
-        return terms[0] if node.inputs[readers[0][1]].shape == node.shape else None
+        sent = self.whole.rules(self.loop.rounds[-1][k], terms[0], self._known(k))
+        back = {place: expression for place, expression, _ in sent}
+        return terms[0] if back.get(readers[0][1]) == terms[0] else None
 
     def _send(self, slot: Slot, x: Node, expression: Expression) -> None:
         if isinstance(slot, Local):
@@ -333,7 +333,7 @@ class _LoopBackward:
         known = {x: self.values.expression(x) for x in (node, node.inputs[0])}
         ((_, expression, _),) = self.whole.rules(node, expression, known)
         if node.op is getitem:
-            index = moved_index(slot.loop.settings[slot.k]["index"], slot.at)
+            index = moved_index(self.values.settings(slot.loop, slot.k)["index"], slot.at)
             expression = _at(expression, index)
         if isinstance(source, From):
             source = From(source.loop, source.k, after(source.at, slot.at))

@@ -12,7 +12,7 @@ from typing import Any
 from ...ops.parts import unslice
 from .expression import Call, Expression, Quantity, Symbol
 from .inline import blocks
-from .latex import ENTRYWISE, SUM, Latex, in_brackets, letter, step
+from .latex import ENTRYWISE, SUM, Latex, letter, step
 from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
@@ -73,7 +73,7 @@ class _Equations:
             return None if left == right else f"{left} &= {right}"
         place = ""
         if isinstance(value, Call) and value.op is unslice:
-            place, value = in_brackets(value.settings["indices"][0]), value.inputs[0]
+            place, value = self.latex.in_brackets(value.settings["indices"][0]), value.inputs[0]
         if place or target.at is not None or target.quantity in self.local:
             sign = "&=" if self.added[target.quantity] == 1 else r"&\mathrel{+}="
             return f"{self._target(target, loop)}{place} {sign} {self.latex.text(value)}"

@@ -308,7 +308,7 @@ def _is_whole(x: Expression, shape: Shape, index: Any) -> bool:
     """Whether a part of this shape is all of x, in its order."""
     several = index if isinstance(index, tuple) else (index,)
     turned = any(isinstance(k, slice) and (k.step or 1) < 0 for k in several)
-    counts = any(isinstance(k, Index) for k in several)
+    counts = any(isinstance(k, (Index, Symbol)) for k in several)
     return math.prod(x.shape) == math.prod(shape) > 0 and not turned and not counts
 
 
@@ -359,10 +359,19 @@ def parts(expression: Expression) -> list[Expression]:
 
 
 def inner(x: Expression) -> tuple[Expression, ...]:
-    """What an expression is made of."""
+    """What an expression is made of, the last first; numbers in an index may be symbols too."""
     if isinstance(x, Call):
-        return x.inputs[::-1]
+        named = x.settings.keys() & {"index", "indices"}
+        return (*(s for name in named for s in _in_index(x.settings[name])), *x.inputs[::-1])
     return (x.expression,) if isinstance(x, Each) else ()
+
+
+def _in_index(index: Any) -> Iterator[Symbol]:
+    if isinstance(index, tuple):
+        for part in index:
+            yield from _in_index(part)
+    elif isinstance(index, Symbol):
+        yield index
 
 
 def symbols(expression: Expression) -> Iterator[Symbol]:
@@ -422,6 +431,8 @@ def moved_index(value: Any, at: Index) -> Any:
     """An index with the rounds in it where t is `at`."""
     if isinstance(value, tuple):
         return tuple(moved_index(x, at) for x in value)
+    if isinstance(value, Symbol) and value.at is not None:
+        return Symbol(value.quantity, after(value.at, at))
     if not isinstance(value, Index):
         return value
     found = after(value, at)

@@ -86,6 +86,11 @@ class Latex:
         text, own = self.written(x)
         return text if own >= binds else rf"\left({text}\right)"
 
+    def in_brackets(self, index: Any) -> str:
+        """An index as NumPy has it."""
+        several = index if isinstance(index, tuple) else (index,)
+        return rf"[{', '.join(_place(self, k) for k in several)}]"
+
     def function(self, x: Call) -> Written:
         """The op's name and its inputs."""
         name = x.op.name
@@ -212,17 +217,14 @@ def _same(latex: Latex, x: Call) -> Written:
 
 
 def _part(latex: Latex, x: Call) -> Written:
-    return Written(f"{latex.within(x.inputs[0], ATOM)}{in_brackets(x.settings['index'])}", ATOM)
+    inside = latex.within(x.inputs[0], ATOM)
+    return Written(f"{inside}{latex.in_brackets(x.settings['index'])}", ATOM)
 
 
-def in_brackets(index: Any) -> str:
-    """An index as NumPy has it."""
-    several = index if isinstance(index, tuple) else (index,)
-    return rf"[{', '.join(map(_place, several))}]"
-
-
-def _place(k: Any) -> str:
+def _place(latex: Latex, k: Any) -> str:
     """A part of an index; steps of an array count from 0, time steps from 1."""
+    if isinstance(k, Symbol):
+        return latex.text(k)
     if isinstance(k, Index):
         return step(Index(k.times, k.plus - 1))
     text = ast.unparse(literal(k, index=True))

@@ -73,7 +73,8 @@ class Loop:
     """Rounds of the same ops.
 
     rounds: for each round its nodes. slots: for each op of a round where its inputs come from.
-    settings: for each op its settings, an Index where they count rounds.
+    settings: for each op its settings; in an index, for a number that is another one in each round,
+    an Index where it counts them, else a Row.
     """
 
     rounds: list[list[Node]]
@@ -194,7 +195,12 @@ def _kind(name: str, value: Any) -> Any:
     if name != "index":
         return hashable(value)
     several = value if isinstance(value, tuple) else (value,)
-    return tuple(int if type(k) is int else hashable(k) for k in several)
+    return tuple(int if _is_number(k) else hashable(k) for k in several)
+
+
+def _is_number(k: Any) -> bool:
+    """Whether a part of an index is a whole number."""
+    return isinstance(k, (int, np.integer)) and not isinstance(k, bool)
 
 
 # Where the inputs come from
@@ -301,11 +307,13 @@ def _settings(ops: Sequence[Node]) -> dict[str, Any] | None:
 
 
 def counted(values: Sequence[Any]) -> list[Any] | None:
-    """[what they all are, with an Index for numbers that count up or down]; None if nothing is."""
+    """[what they all are, an Index or a Row for numbers that differ]; None if nothing is."""
     first = values[0]
-    if type(first) is int:
-        at = affine([v for v in values if type(v) is int]) if len(values) > 1 else Index(0, first)
-        return None if at is None else [first if not at.times else at]
+    if _is_number(first):
+        at = affine([int(v) for v in values])
+        if at is None:
+            return [Row([np.asarray(v) for v in values])]
+        return [at if at.times else first]
     if isinstance(first, tuple):
         several = [counted(column) for column in zip(*values, strict=True)]
         if any(part is None for part in several):

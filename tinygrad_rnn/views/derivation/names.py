@@ -37,6 +37,7 @@ class Given:
     def __init__(self, names: Mapping[str, Any] | None) -> None:
         self._tensors: dict[Tensor, str] = {}
         self._arrays: dict[int, str] = {}
+        self._numbers: dict[tuple[int, ...], str] = {}
         for name, value in (names or {}).items():
             if isinstance(value, Module):
                 for path, parameter in value.named_parameters():
@@ -51,6 +52,8 @@ class Given:
             self._arrays.setdefault(id(x._array), name)
         elif isinstance(x, np.ndarray):
             self._arrays.setdefault(id(x), name)
+            if x.ndim == 1 and x.dtype.kind in "iu":
+                self._numbers.setdefault(tuple(x.tolist()), name)
 
     def of_node(self, node: Node) -> str:
         """A Tensor's name, "" for none."""
@@ -61,6 +64,12 @@ class Given:
         name = self._arrays.get(id(array)) or self._arrays.get(id(array.base), "")
         return name[:LONGEST]
 
+    def of_row(self, arrays: list[Array]) -> str:
+        """The name of what is another array in each round; numbers go by what they are."""
+        if not arrays[0].ndim and arrays[0].dtype.kind in "iu":
+            return self._numbers.get(tuple(x.item() for x in arrays), "")
+        return _common(map(self.of_array, arrays))
+
 
 def give_names(steps: Steps, given: Given) -> None:
     """The user's names to parameters, inputs and results.
@@ -68,8 +77,8 @@ def give_names(steps: Steps, given: Given) -> None:
     In a loop the name of one round's result is that of all; of h1, h2, ... it is h.
     """
     for quantity, array in steps.inputs.items():
-        several = array if isinstance(array, list) else [array]
-        quantity.name = _common(given.of_array(x) for x in several)
+        one = not isinstance(array, list)
+        quantity.name = given.of_array(array) if one else given.of_row(array)
     for key, quantity in steps.values.items():
         if isinstance(key, Tensor):
             quantity.name = given.of_node(key) or quantity.name

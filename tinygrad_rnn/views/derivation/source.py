@@ -128,7 +128,7 @@ class Source:
     def _add(self, statement: Add, depth: int) -> None:
         value, target = statement.value, self.speller.text(statement.target)
         if isinstance(value, Call) and value.op is unslice:
-            index = literal(value.settings["indices"][0], index=True)
+            index = self.speller.literal(value.settings["indices"][0], index=True)
             place = ast.Subscript(variable(target), index, ast.Load())
             self._write(depth, f"{ast.unparse(place)} += {self.speller.text(value.inputs[0])}")
         elif isinstance(value, Call) and value.op is scatter:

@@ -76,7 +76,7 @@ class Speller:
         """The op's own expression with the inputs and settings put in."""
         given = dict(zip(x.op.inputs, map(self.tree, x.inputs), strict=True))
         index = isinstance(form, ast.Subscript)
-        given |= {key: literal(value, index) for key, value in x.settings.items()}
+        given |= {key: self.literal(value, index) for key, value in x.settings.items()}
         filled: ast.expr = _Filled(given).visit(copy.deepcopy(form))
         return filled
 
@@ -86,6 +86,14 @@ class Speller:
         inputs = [self._array(y, x.dtype) for y in x.inputs]
         settings = [(key, literal(value)) for key, value in x.settings.items()]
         return call(name, inputs, settings)
+
+    def literal(self, value: Any, index: bool = False) -> ast.expr:
+        """A setting; numbers in an index may be symbols."""
+        if isinstance(value, Symbol):
+            return self._spell(value)
+        if isinstance(value, tuple):
+            return ast.Tuple(elts=[self.literal(x, index) for x in value], ctx=ast.Load())
+        return literal(value, index)
 
     def in_brackets(self, x: Expression) -> ast.expr:
         """A part of an index: an array, or a slice and such."""

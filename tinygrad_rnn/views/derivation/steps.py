@@ -101,7 +101,7 @@ class Values:
         self.places: dict[Node, tuple[Loop, int, int]] = {}
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
-        self._rows: dict[tuple[int, ...], Quantity] = {}
+        self._rows: dict[tuple[Any, ...], Quantity] = {}
         self._kept: list[Any] = []  # whose ids stand for them
         for item in items:
             if isinstance(item, Loop):
@@ -135,6 +135,15 @@ class Values:
             return Symbol(self.of[slot.loop, slot.k], slot.at)
         return Symbol(self.of[loop, slot.k], Index(1, -1 if isinstance(slot, Carried) else 0))
 
+    def settings(self, loop: Loop, k: int) -> dict[str, Any]:
+        """An op's settings in round t of a loop."""
+        return {name: self._setting(value) for name, value in loop.settings[k].items()}
+
+    def _setting(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(self._setting, value))
+        return Symbol(self._row(value), Index(1, 0)) if isinstance(value, Row) else value
+
     def _leaf(self, x: Node) -> Expression:
         if not x.requires_grad:
             return self._array(x._array, x)
@@ -155,7 +164,7 @@ class Values:
         return Symbol(self.of[key])
 
     def _row(self, row: Row) -> Quantity:
-        key = tuple(map(id, row.arrays))
+        key = tuple(x.item() if _is_number(x) else id(x) for x in row.arrays)
         if key not in self._rows:
             first = array_of(row.arrays[0])
             quantity = Quantity("input", first.shape, first.dtype, rounds=len(row.arrays))
@@ -163,6 +172,11 @@ class Values:
             self.inputs[quantity] = [array_of(x) for x in row.arrays]
             self._kept.append(row)
         return self._rows[key]
+
+
+def _is_number(x: Any) -> bool:
+    """Whether a row has it for what it is, and not as one of the user's arrays."""
+    return not x.ndim and x.dtype.kind == "i"
 
 
 # Forward
@@ -188,7 +202,7 @@ def _loop_forward(loop: Loop, values: Values) -> Iterator[Statement]:
     for k, node in enumerate(loop.rounds[0]):
         inputs = tuple(values.of_slot(loop, slot) for slot in loop.slots[k])
         target = Symbol(values.of[loop, k], Index(1, 0))
-        body.append(_result(target, node, inputs, loop.settings[k]))
+        body.append(_result(target, node, inputs, values.settings(loop, k)))
     yield For(len(loop.rounds), False, body)
 
 
