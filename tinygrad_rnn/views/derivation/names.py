@@ -157,6 +157,8 @@ class Names:
 
     def shows(self, quantity: Quantity) -> bool:
         """Whether it has a name that is worth an equation of its own."""
+        if quantity.kind == "gradient" and self.of(quantity.of).partition("_")[0] == "z":
+            return True  # the common factor dz_t
         return quantity.shown or self._roles.get(quantity) in _OF_INPUT.values()
 
     def key(self, quantity: Quantity) -> str:
