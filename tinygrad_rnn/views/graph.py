@@ -1,0 +1,218 @@
+"""From what was recorded to what is drawn: which boxes there are, and which arrows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..bptt.walk import Edge, is_node, step_of
+from ..tape import Node
+from .flow import Norms, link_norms
+from .folding import Bundle, Folding
+from .labels import LONGEST_NAME, Called, Show, cut, describe, is_array
+from .sheet import Arrow, Box, Kind, Scope
+
+_LAYER = re.compile(r"layer \d+.*")
+
+NOT_COMPUTED = "gradients: not computed; call backward() before drawing"
+NOT_KNOWN = "gradients through edges: only of one output of one entry, not written since"
+COMPUTED = "the thicker an edge, the larger the norm of the gradient that it carries"
+
+
+class Link(NamedTuple):
+    """All edges that one arrow stands for."""
+
+    id: str
+    tail: str
+    head: str
+    edges: list[Edge]
+
+
+class Recorded(NamedTuple):
+    """A tape with what is needed to draw it. ids: of the box that each node is in."""
+
+    nodes: Sequence[Node]
+    outputs: Collection[Node]
+    names: Called
+    folding: Folding
+    ids: Mapping[Node, str]
+
+
+def recorded(
+    nodes: Sequence[Node], outputs: Collection[Node], names: Called, folding: Folding
+) -> Recorded:
+    """The ids of boxes: n3 for the fourth node, f0 for the first bundle."""
+    bundles = {bundle: f"f{k}" for k, bundle in enumerate(dict.fromkeys(folding.bundles.values()))}
+    ids = {
+        node: bundles[folding.bundles[node]] if node in folding.bundles else f"n{k}"
+        for k, node in enumerate(nodes)
+    }
+    return Recorded(nodes, outputs, names, folding, ids)
+
+
+# Boxes
+
+
+def boxes_of(tape: Recorded, show: Show) -> list[Box]:
+    """A box for each node, array and bundle, in recorded order."""
+    boxes: dict[str, Box] = {}
+    inside = Counter(tape.folding.bundles[node] for node in tape.folding.bundles if node.op)
+    for node, key in tape.ids.items():
+        bundle = tape.folding.bundles.get(node)
+        if bundle is None:
+            for place, x in enumerate(node.inputs):
+                if is_array(x):
+                    lines = (str(np.shape(x)),)
+                    boxes[f"{key}_{place}"] = Box(f"{key}_{place}", "constant", lines, node.scope)
+            lines = describe(node, tape.names, show)
+            kind = _kind(node, node in tape.names)
+            boxes[key] = Box(key, kind, lines, node.scope, node in tape.outputs)
+        elif key not in boxes:
+            boxes[key] = _bundled(key, bundle, tape.folding, inside[bundle])
+    return list(boxes.values())
+
+
+def _kind(node: Node, is_named: bool) -> Kind:
+    if node.op is None:
+        return "parameter" if node.requires_grad else "input"
+    return "named" if is_named else "result"
+
+
+def _bundled(key: str, bundle: Bundle, folding: Folding, operations: int) -> Box:
+    """The box of a bundle, which says what is in it."""
+    inside = f"{operations} operation{'s' if operations != 1 else ''}"
+    if bundle.label is None:
+        steps = folding.steps[bundle]
+        lines = (f"… {len(steps)} more steps", f"t={steps[0]} to t={steps[-1]}", inside)
+        return Box(key, "steps", lines, bundle.scope)
+    return Box(key, "scope", (cut(bundle.label, LONGEST_NAME), inside), bundle.scope)
+
+
+# Arrows
+
+
+def links_of(tape: Recorded) -> list[Link]:
+    """What is linked: edges to or from a bundle, where several lead the same way, are one link."""
+    links: list[Link] = []
+    shared: dict[tuple[str, str], Link] = {}
+    bundles = tape.folding.bundles
+    for k, (node, place, tail) in enumerate(_edges(tape)):
+        head = tape.ids[node]
+        if tail == head:
+            continue
+        x = node.inputs[place]
+        bundled = node in bundles or (is_node(x) and x in bundles)
+        if bundled and (tail, head) in shared:
+            shared[tail, head].edges.append((node, place))
+            continue
+        links.append(Link(f"e{k}", tail, head, [(node, place)]))
+        if bundled:
+            shared[tail, head] = links[-1]
+    return links
+
+
+def _edges(tape: Recorded) -> Iterator[tuple[Node, int, str]]:
+    """Each edge with the id of the box that it leaves, in the order of each op's inputs."""
+    for node, key in tape.ids.items():
+        for place, x in enumerate(node.inputs):
+            if is_node(x):
+                yield node, place, tape.ids[x]
+            elif is_array(x):
+                yield node, place, key if node in tape.folding.bundles else f"{key}_{place}"
+
+
+def arrows_of(tape: Recorded, links: Sequence[Link], norms: Norms) -> list[Arrow]:
+    """The arrows, with what flows back through them and how long they are."""
+    ranks = _ranks(tape)
+    ends: dict[Scope, int] = {}
+    for node, rank in ranks.items():
+        frame = _frame(node.scope)
+        ends[frame] = max(rank, ends.get(frame, 0))
+    return [_arrow(link, ranks, ends, norms.get(link.id)) for link in links]
+
+
+def _arrow(
+    link: Link, ranks: Mapping[Node, int], ends: Mapping[Scope, int], norm: float | None
+) -> Arrow:
+    node, place = link.edges[0]
+    x, uses = node.inputs[place], len(link.edges)
+    if not is_node(x):
+        return Arrow(link.id, link.tail, link.head, "value", uses)
+    length, in_time = _length(x, node, ranks, ends)
+    return Arrow(
+        link.id,
+        link.tail,
+        link.head,
+        "parameter" if x.op is None and x.requires_grad else "value",
+        uses,
+        norm,
+        length=length,
+        in_time=in_time,
+        layered=_leads_up(x.scope, node.scope),
+    )
+
+
+def _ranks(tape: Recorded) -> dict[Node, int]:
+    """For each result the number of nodes before it on the longest way inside its time step."""
+    ranks: dict[Node, int] = {}
+    for node in tape.nodes:
+        if node.op is not None and node not in tape.folding.bundles:
+            frame = _frame(node.scope)
+            inside = [
+                x
+                for x in node.inputs
+                if is_node(x) and _frame(x.scope) == frame and not _leads_up(x.scope, node.scope)
+            ]
+            ranks[node] = 1 + max([ranks.get(x, 0) for x in inside], default=0)
+    return ranks
+
+
+def _frame(scope: Scope) -> Scope:
+    """The scope as far as its outermost time step, if it has one."""
+    for k, label in enumerate(scope):
+        if step_of((label,)) is not None:
+            return scope[: k + 1]
+    return scope
+
+
+def _length(
+    x: Node, node: Node, ranks: Mapping[Node, int], ends: Mapping[Scope, int]
+) -> tuple[int, bool]:
+    """The length by which each frame begins right of the one before, and whether it spans two."""
+    here, there = _frame(node.scope), _frame(x.scope)
+    if x.op is None or not here or not there:
+        return 1, False
+    if here == there:
+        return max(1, ranks.get(node, 1) - ranks.get(x, 0)), False
+    behind = ends.get(there, 0) - ranks[x] if x in ranks else 0
+    return behind + ranks.get(node, 1) + 1, True
+
+
+def _leads_up(tail: Scope, head: Scope) -> bool:
+    """Whether an edge leads from one layer to another, by the first label that differs."""
+    for before, after in zip(tail, head, strict=False):
+        if before != after:
+            return bool(_LAYER.fullmatch(before) and _LAYER.fullmatch(after))
+    return False
+
+
+# Gradients
+
+
+def norms_of(tape: Recorded, links: Sequence[Link]) -> tuple[Norms, str]:
+    """What flows back through each link once `backward` has run; what the legend says of it."""
+    if not any(node.requires_grad for node in tape.outputs):
+        return {}, ""
+    if all(node.grad is None for node in tape.nodes):
+        return {}, NOT_COMPUTED
+    (output, *others) = tape.outputs
+    if others or output.size != 1:
+        return {}, NOT_KNOWN
+    try:
+        return link_norms(output, {link.id: link.edges for link in links}), COMPUTED
+    except RuntimeError:  # a tensor was written since
+        return {}, NOT_KNOWN
