@@ -11,6 +11,7 @@ from .sheet import Arrow, Box, Scope, Sheet
 from .style import FRAME, KINDS, LEGEND, MEANINGS, OUTPUT, POINT, Style, arrow_style, box_style
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)")
+FIRST = 4  # boxes of a band that are led to: enough to hold it, few enough to cost no room
 _LAYER = re.compile(r"layer (\d+)")
 _KEYWORDS = frozenset(("node", "edge", "graph", "digraph", "subgraph", "strict"))
 
@@ -71,8 +72,10 @@ def _bands(sheet: Sheet, across: bool) -> list[str]:
     row = " -> ".join(points.values())
     lines = [f"\t{{rank=same {row} [style=invis]}}\n"]
     lines += [statement(point, POINT, 1) for point in points.values()]
-    invisible = {"style": "invis"}
-    return lines + [statement(f"{points[first[x]]} -> {x}", invisible, 1) for x in first]
+    for band, point in points.items():
+        leads_to = [box for box in first if first[box] == band][:FIRST]
+        lines += [statement(f"{point} -> {box}", {"style": "invis"}, 1) for box in leads_to]
+    return lines
 
 
 def _band(scope: Scope) -> tuple[int, int]:
@@ -101,9 +104,11 @@ def _arrow(arrow: Arrow, largest: float, show: Show) -> str:
 def _legend(sheet: Sheet) -> list[str]:
     """A row of samples of the kinds that there are."""
     kinds = dict.fromkeys(box.kind for box in sheet.boxes)
-    samples = {kind: (MEANINGS[kind], KINDS[kind]) for kind in MEANINGS if kind in kinds}
+    samples: dict[str, tuple[str, Style]] = {
+        kind: (meaning, KINDS[kind]) for kind, meaning in MEANINGS.items() if kind in kinds
+    }
     if any(box.is_output for box in sheet.boxes):
-        samples |= {"output": ("output", OUTPUT)}
+        samples["output"] = "output", OUTPUT
     title = {"label": label_of("legend", *filter(None, [sheet.note])), "id": "legend"}
     lines = ["\tsubgraph cluster_legend {\n", statement("graph", LEGEND | title, 2)]
     for kind, (meaning, style) in samples.items():
@@ -116,10 +121,10 @@ def _legend(sheet: Sheet) -> list[str]:
 
 
 def statement(subject: str, attributes: Style, depth: int) -> str:
-    """A line of DOT: a node, an edge or defaults, with its attributes in alphabetical order.
+    r"""A line of DOT: a node, an edge or defaults, with its attributes in alphabetical order.
 
     >>> statement("n0", {"label": "w", "id": "n0", "penwidth": "1.5"}, 0)
-    'n0 [id=n0 label=w penwidth=1.5]\\n'
+    'n0 [id=n0 label=w penwidth=1.5]\n'
     """
     listed = " ".join(f"{key}={_value(attributes[key])}" for key in sorted(attributes))
     indent = "\t" * depth
@@ -128,8 +133,9 @@ def statement(subject: str, attributes: Style, depth: int) -> str:
 
 def _value(value: str) -> str:
     """A value of an attribute, in quotes where it is no plain word or number."""
-    plain = _PLAIN.fullmatch(value) and value.lower() not in _KEYWORDS
-    return value if plain else f'"{value}"'
+    if _PLAIN.fullmatch(value) and value.lower() not in _KEYWORDS:
+        return value
+    return f'"{value}"'
 
 
 def label_of(*lines: str) -> str:

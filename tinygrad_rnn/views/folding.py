@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from ..bptt.walk import is_node, step_of
@@ -44,10 +44,9 @@ def fold_nodes(
     >>> list(fold_nodes(tg.tape.tape(h), {h}, True, None).steps.values())
     [[3, 4, 5, 6]]
     """
-    scopes = dict.fromkeys(node.scope for node in nodes)
-    steps = _middles(scopes) if fold else {}
+    steps = _middles(dict.fromkeys(node.scope for node in nodes)) if fold else {}
 
-    @lru_cache(maxsize=None)
+    @cache
     def bundle(scope: Scope) -> Bundle | None:
         for k, label in enumerate(scope):
             if step_of((label,)) in steps.get(scope[:k], ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from ..bptt.walk import Edge, is_node, step_of
 from ..tape import Node
 from .flow import Norms, link_norms
 from .folding import Bundle, Folding
-from .labels import LONGEST_NAME, Called, Show, cut, describe, is_array
-from .sheet import Arrow, Box, Kind, Scope
+from .labels import LONGEST_NAME, Called, Show, cut, describe, is_array, numbers
+from .sheet import Arrow, Box, Kind, Scope, Way
 
 _LAYER = re.compile(r"layer \d+.*")
 
@@ -66,20 +66,26 @@ def boxes_of(tape: Recorded, show: Show) -> list[Box]:
         if bundle is None:
             for place, x in enumerate(node.inputs):
                 if is_array(x):
-                    lines = (str(np.shape(x)),)
-                    boxes[f"{key}_{place}"] = Box(f"{key}_{place}", "constant", lines, node.scope)
-            lines = describe(node, tape.names, show)
-            kind = _kind(node, node in tape.names)
-            boxes[key] = Box(key, kind, lines, node.scope, node in tape.outputs)
+                    boxes[f"{key}_{place}"] = _constant(f"{key}_{place}", x, node.scope, show)
+            boxes[key] = _box(key, node, tape, show)
         elif key not in boxes:
             boxes[key] = _bundled(key, bundle, tape.folding, inside[bundle])
     return list(boxes.values())
 
 
-def _kind(node: Node, is_named: bool) -> Kind:
+def _constant(key: str, x: Any, scope: Scope, show: Show) -> Box:
+    array = np.asarray(x)
+    return Box(key, "constant", (str(array.shape), *numbers(array, show)), scope)
+
+
+def _box(key: str, node: Node, tape: Recorded, show: Show) -> Box:
+    kind: Kind
     if node.op is None:
-        return "parameter" if node.requires_grad else "input"
-    return "named" if is_named else "result"
+        kind = "parameter" if node.requires_grad else "input"
+    else:
+        kind = "named" if node in tape.names else "result"
+    lines = describe(node, tape.names, show)
+    return Box(key, kind, lines, node.scope, node in tape.outputs)
 
 
 def _bundled(key: str, bundle: Bundle, folding: Folding, operations: int) -> Box:
@@ -127,73 +133,70 @@ def _edges(tape: Recorded) -> Iterator[tuple[Node, int, str]]:
 
 def arrows_of(tape: Recorded, links: Sequence[Link], norms: Norms) -> list[Arrow]:
     """The arrows, with what flows back through them and how long they are."""
-    ranks = _ranks(tape)
-    ends: dict[Scope, int] = {}
-    for node, rank in ranks.items():
-        frame = _frame(node.scope)
-        ends[frame] = max(rank, ends.get(frame, 0))
-    return [_arrow(link, ranks, ends, norms.get(link.id)) for link in links]
+    columns = _columns(tape)
+    return [_arrow(link, columns, norms.get(link.id)) for link in links]
 
 
-def _arrow(
-    link: Link, ranks: Mapping[Node, int], ends: Mapping[Scope, int], norm: float | None
-) -> Arrow:
+def _arrow(link: Link, columns: Columns, norm: float | None) -> Arrow:
     node, place = link.edges[0]
     x, uses = node.inputs[place], len(link.edges)
     if not is_node(x):
         return Arrow(link.id, link.tail, link.head, "value", uses)
-    length, in_time = _length(x, node, ranks, ends)
-    return Arrow(
-        link.id,
-        link.tail,
-        link.head,
-        "parameter" if x.op is None and x.requires_grad else "value",
-        uses,
-        norm,
-        length=length,
-        in_time=in_time,
-        layered=_leads_up(x.scope, node.scope),
-    )
+    kind: Way = "parameter" if x.op is None and x.requires_grad else "value"
+    length, in_time = _length(x, node, columns)
+    layered = _leads_up(x.scope, node.scope)
+    return Arrow(link.id, link.tail, link.head, kind, uses, norm, "", length, in_time, layered)
 
 
-def _ranks(tape: Recorded) -> dict[Node, int]:
-    """For each result the number of nodes before it on the longest way inside its time step."""
+class Columns(NamedTuple):
+    """Where nodes stand from left to right inside their frame, which is that of a time step.
+
+    frames: of each scope. ranks: for each result that has a box of its own the number of nodes
+    on the longest way to it inside its frame. ends: the last rank of each frame.
+    """
+
+    frames: Mapping[Scope, Scope]
+    ranks: Mapping[Node, int]
+    ends: Mapping[Scope, int]
+
+
+def _columns(tape: Recorded) -> Columns:
+    frames = {scope: _frame(scope) for scope in dict.fromkeys(node.scope for node in tape.nodes)}
     ranks: dict[Node, int] = {}
+    ends: dict[Scope, int] = {}
     for node in tape.nodes:
         if node.op is not None and node not in tape.folding.bundles:
-            frame = _frame(node.scope)
-            inside = [
-                x
-                for x in node.inputs
-                if is_node(x) and _frame(x.scope) == frame and not _leads_up(x.scope, node.scope)
-            ]
-            ranks[node] = 1 + max([ranks.get(x, 0) for x in inside], default=0)
-    return ranks
+            frame, rank = frames[node.scope], 0
+            for x in filter(is_node, node.inputs):
+                if frames[x.scope] == frame and not _leads_up(x.scope, node.scope):
+                    rank = max(rank, ranks.get(x, 0))
+            ranks[node] = rank + 1
+            ends[frame] = max(rank + 1, ends.get(frame, 0))
+    return Columns(frames, ranks, ends)
 
 
 def _frame(scope: Scope) -> Scope:
     """The scope as far as its outermost time step, if it has one."""
-    for k, label in enumerate(scope):
-        if step_of((label,)) is not None:
-            return scope[: k + 1]
-    return scope
+    steps = (k for k, label in enumerate(scope) if step_of((label,)) is not None)
+    return scope[: next(steps, len(scope)) + 1]
 
 
-def _length(
-    x: Node, node: Node, ranks: Mapping[Node, int], ends: Mapping[Scope, int]
-) -> tuple[int, bool]:
+def _length(x: Node, node: Node, columns: Columns) -> tuple[int, bool]:
     """The length by which each frame begins right of the one before, and whether it spans two."""
-    here, there = _frame(node.scope), _frame(x.scope)
+    frames, ranks, ends = columns
+    here, there = frames[node.scope], frames[x.scope]
     if x.op is None or not here or not there:
         return 1, False
     if here == there:
         return max(1, ranks.get(node, 1) - ranks.get(x, 0)), False
-    behind = ends.get(there, 0) - ranks[x] if x in ranks else 0
+    behind = ends[there] - ranks[x] if x in ranks else 0
     return behind + ranks.get(node, 1) + 1, True
 
 
 def _leads_up(tail: Scope, head: Scope) -> bool:
     """Whether an edge leads from one layer to another, by the first label that differs."""
+    if tail == head:
+        return False
     for before, after in zip(tail, head, strict=False):
         if before != after:
             return bool(_LAYER.fullmatch(before) and _LAYER.fullmatch(after))

@@ -140,10 +140,10 @@ def in_place(x: Any) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text, with a sign in place of what no file can hold.
+    r"""The lines of a text, with a sign in place of what no file can hold.
 
-    >>> lines_of("a\\nb\\0")
-    ['a', 'b\ufffd']
+    >>> lines_of("a\nb\0")
+    ['a', 'b�']
     """
     return [UNPRINTABLE.sub("\ufffd", line) for line in text.splitlines()]
 

@@ -52,9 +52,7 @@ def rule_texts(node: Node, names: Mapping[Node, str] | None = None) -> dict[int,
         }
 
 
-def _gradients(
-    node: Node, g: Tensor, z: Tensor, inputs: Sequence[Any]
-) -> list[tuple[int, Any]]:
+def _gradients(node: Node, g: Tensor, z: Tensor, inputs: Sequence[Any]) -> list[tuple[int, Any]]:
     """What the rules give, by place."""
     op = node.op
     if op.is_part:
@@ -119,7 +117,10 @@ class Printer:
         else:
             chosen = {key: x for key, x in settings.items() if x is not None and x is not False}
             written = [f"{key}={in_place(x)}" for key, x in chosen.items()]
-            self._texts[z] = f"{op.name}({', '.join([*(text for text, _ in given), *written])})", ATOM
+            self._texts[z] = (
+                f"{op.name}({', '.join([*(text for text, _ in given), *written])})",
+                ATOM,
+            )
 
 
 def _between(sign: str, strength: int, left: Text, right: Text) -> Text:

@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 Scope = tuple[str, ...]
 Kind = Literal["parameter", "input", "result", "named", "constant", "steps", "scope", "gradient"]
 
+Way = Literal["parameter", "value", "back", "turn"]
+
 
 class Box(NamedTuple):
     """One box. id: n3 for the fourth node on the tape. lines: what it says. scope: its frame."""
@@ -28,7 +30,7 @@ class Arrow(NamedTuple):
     id: str
     tail: str
     head: str
-    kind: Literal["parameter", "value", "back", "turn"]
+    kind: Way
     uses: int = 1
     norm: float | None = None
     rule: str = ""
