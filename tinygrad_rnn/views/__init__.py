@@ -1,5 +1,6 @@
 """Views of what was recorded: the graph as DOT text, and pictures of it."""
 
+from . import notebook as notebook
 from .draw import draw
 from .picture import render
 

@@ -57,7 +57,7 @@ def _turned(arrow: Arrow, link: Link, rules: dict[Edge, str]) -> Arrow:
     """The arrow of the way back, from the gradient of the head to that of the tail."""
     flowing = [edge for edge in link.edges if edge in rules]
     return arrow._replace(
-        id=f"b{arrow.id[1:]}",
+        id=f"b{arrow.id}",
         tail=f"d{arrow.tail}",
         head=f"d{arrow.head}",
         kind="back",

@@ -98,7 +98,13 @@ def draw(
     folding = fold_nodes(nodes, kept, fold, depth)
     known = recorded(nodes, kept, called(nodes, names or {}), folding)
     _check_size(len(set(known.ids.values())), max_nodes)
-    sheet = _sheet(known, show, backward, group)
+    return drawing_of(_sheet(known, show, backward, group), show, direction, legend)
+
+
+def drawing_of(
+    sheet: Sheet, show: Show, direction: Direction = "LR", legend: bool = True
+) -> Drawing:
+    """The sheet in the DOT language; the options are those of `draw`."""
     drawing = Drawing(
         graph_attr=GRAPH | {"rankdir": direction},
         node_attr=NODE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,7 +107,7 @@ def links_of(tape: Recorded) -> list[Link]:
     links: list[Link] = []
     shared: dict[tuple[str, str], Link] = {}
     bundles = tape.folding.bundles
-    for k, (node, place, tail) in enumerate(_edges(tape)):
+    for key, node, place, tail in _edges(tape):
         head = tape.ids[node]
         if tail == head:
             continue
@@ -115,20 +116,25 @@ def links_of(tape: Recorded) -> list[Link]:
         if bundled and (tail, head) in shared:
             shared[tail, head].edges.append((node, place))
             continue
-        links.append(Link(f"e{k}", tail, head, [(node, place)]))
+        links.append(Link(key, tail, head, [(node, place)]))
         if bundled:
             shared[tail, head] = links[-1]
     return links
 
 
-def _edges(tape: Recorded) -> Iterator[tuple[Node, int, str]]:
-    """Each edge with the id of the box that it leaves, in the order of each op's inputs."""
+def _edges(tape: Recorded) -> Iterator[tuple[str, Node, int, str]]:
+    """Each edge by its id, node and place, and the box that it leaves; in the order of inputs.
+
+    Edges between Tensors are e0, e1, ...; that of the array n3_1 is en3_1.
+    """
+    number = count()
     for node, key in tape.ids.items():
         for place, x in enumerate(node.inputs):
             if is_node(x):
-                yield node, place, tape.ids[x]
+                yield f"e{next(number)}", node, place, tape.ids[x]
             elif is_array(x):
-                yield node, place, key if node in tape.folding.bundles else f"{key}_{place}"
+                box = key if node in tape.folding.bundles else f"{key}_{place}"
+                yield f"e{box}", node, place, box
 
 
 def arrows_of(tape: Recorded, links: Sequence[Link], norms: Norms) -> list[Arrow]:

@@ -46,7 +46,7 @@ def render(
     return path
 
 
-def svg_of(graph: graphviz.Digraph | str, *, timeout: float = 60.0) -> str:
+def svg_of(graph: graphviz.Digraph | str, timeout: float = 60.0) -> str:
     """The picture as SVG text; arguments and errors are those of `render`."""
     source = _source(graph)
     return _run([_find_dot(), "-Kdot", *FORMATS[".svg"]], source, timeout).decode()
