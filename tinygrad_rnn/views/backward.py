@@ -15,6 +15,8 @@ from .labels import norm
 from .rules import rule_texts
 from .sheet import Arrow, Box, Sheet
 
+RULES = "on the way back: g the gradient that comes in, z the result, other letters the op's inputs"
+
 
 def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
     """The sheet in a frame, with the backward graph of its links in another.
@@ -35,7 +37,8 @@ def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
     forward = [box._replace(scope=("forward", *box.scope)) for box in sheet.boxes]
     plain = [arrow._replace(norm=None) for arrow in sheet.arrows]
     gradients = _gradients(tape, sheet.boxes, [*back, *turns])
-    return sheet._replace(boxes=forward + gradients, arrows=plain + back + turns)
+    arrows = [*plain, *back, *turns]
+    return Sheet(forward + gradients, arrows, (*sheet.notes, RULES))
 
 
 def _rules(tape: Recorded) -> dict[Edge, str]:

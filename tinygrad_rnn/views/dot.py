@@ -59,7 +59,10 @@ def _bands(sheet: Sheet, across: bool) -> list[str]:
 
     Points that cannot be seen, in that order, lead to what comes first in each band.
     """
-    scopes = {box.id: box.scope for box in sheet.boxes}
+    scopes = {
+        box.id: (*box.scope, box.lines[0]) if box.kind == "scope" else box.scope
+        for box in sheet.boxes
+    }
     heads = {arrow.head for arrow in sheet.arrows if not arrow.layered and arrow.kind != "turn"}
     first: dict[str, tuple[int, int]] = {}
     for arrow in sheet.arrows:
@@ -97,7 +100,7 @@ def _arrow(arrow: Arrow, largest: float, show: Show) -> str:
         says.append(f"{arrow.norm:.3g}")
     style = arrow_style(arrow, largest) | {"id": arrow.id}
     if says:
-        style["label"] = label_of(*says)
+        style["label"] = label_of(*says, " ")  # the last line keeps the others off the arrow
     return statement(f"{arrow.tail} -> {arrow.head}", style, 1)
 
 
@@ -109,7 +112,8 @@ def _legend(sheet: Sheet) -> list[str]:
     }
     if any(box.is_output for box in sheet.boxes):
         samples["output"] = "output", OUTPUT
-    title = {"label": label_of("legend", *filter(None, [sheet.note])), "id": "legend"}
+    title = {"label": label_of("legend", *sheet.notes).replace(r"\n", r"\l") + r"\l"}
+    title["id"] = "legend"
     lines = ["\tsubgraph cluster_legend {\n", statement("graph", LEGEND | title, 2)]
     for kind, (meaning, style) in samples.items():
         label = {"label": label_of(meaning), "id": f"legend_{kind}"}

@@ -118,8 +118,8 @@ def drawing_of(
 def _sheet(tape: Recorded, show: Show, backward: bool, group: bool) -> Sheet:
     """All that is drawn."""
     links = links_of(tape)
-    norms, note = norms_of(tape, links)
-    sheet = Sheet(boxes_of(tape, show), arrows_of(tape, links, norms), note)
+    norms, notes = norms_of(tape, links, show)
+    sheet = Sheet(boxes_of(tape, show), arrows_of(tape, links, norms), notes)
     if not group:
         sheet = sheet._replace(boxes=[box._replace(scope=()) for box in sheet.boxes])
     return with_backward(tape, links, sheet) if backward else sheet

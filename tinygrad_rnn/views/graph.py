@@ -21,7 +21,8 @@ _LAYER = re.compile(r"layer \d+.*")
 
 NOT_COMPUTED = "gradients: not computed; call backward() before drawing"
 NOT_KNOWN = "gradients through edges: only of one output of one entry, not written since"
-COMPUTED = "the thicker an edge, the larger the norm of the gradient that it carries"
+COMPUTED = "the thicker an edge, the larger the norm of the gradient that flows back through it"
+WRITTEN = "the number on an edge is that norm"
 
 
 class Link(NamedTuple):
@@ -212,16 +213,17 @@ def _leads_up(tail: Scope, head: Scope) -> bool:
 # Gradients
 
 
-def norms_of(tape: Recorded, links: Sequence[Link]) -> tuple[Norms, str]:
+def norms_of(tape: Recorded, links: Sequence[Link], show: Show) -> tuple[Norms, tuple[str, ...]]:
     """What flows back through each link once `backward` has run; what the legend says of it."""
     if not any(node.requires_grad for node in tape.outputs):
-        return {}, ""
+        return {}, ()
     if all(node.grad is None for node in tape.nodes):
-        return {}, NOT_COMPUTED
+        return {}, (NOT_COMPUTED,)
     (output, *others) = tape.outputs
-    if others or output.size != 1:
-        return {}, NOT_KNOWN
+    if others or output.size != 1 or not output.requires_grad:
+        return {}, (NOT_KNOWN,)
     try:
-        return link_norms(output, {link.id: link.edges for link in links}), COMPUTED
+        norms = link_norms(output, {link.id: link.edges for link in links})
     except RuntimeError:  # a tensor was written since
-        return {}, NOT_KNOWN
+        return {}, (NOT_KNOWN,)
+    return norms, (COMPUTED,) if show == "shape" else (COMPUTED, WRITTEN)

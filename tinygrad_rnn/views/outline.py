@@ -39,7 +39,7 @@ def outline(sheet: Sheet) -> str:
         rest += [f"from {', '.join(sources[box.id])}"] if sources[box.id] else []
         indent = "  " * len(scope)
         lines.append(f"{indent}{box.id:{ids}}  {name:{width}}  {'  '.join(rest)}".rstrip())
-    return "\n".join([*lines, *([sheet.note] if sheet.note else [])])
+    return "\n".join([*lines, *sheet.notes])
 
 
 def _direction(arrow: Arrow) -> tuple[str, str]:

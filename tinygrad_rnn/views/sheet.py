@@ -40,8 +40,8 @@ class Arrow(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """All boxes and arrows. note: what the legend says of gradients."""
+    """All boxes and arrows. notes: what the legend says of gradients."""
 
     boxes: list[Box]
     arrows: list[Arrow]
-    note: str = ""
+    notes: tuple[str, ...] = ()
