@@ -25,7 +25,7 @@ def body_of(sheet: Sheet, show: Show, legend: bool, across: bool) -> list[str]:
     largest = max(norms, default=0.0)
     lines = _legend(sheet) if legend else []
     lines += _boxes(sheet.boxes)
-    lines += [_arrow(arrow, largest, show) for arrow in sheet.arrows]
+    lines += [_arrow(arrow, largest, show, across) for arrow in sheet.arrows]
     return lines + _bands(sheet, across)
 
 
@@ -92,7 +92,7 @@ def _band(scope: Scope) -> tuple[int, int]:
     return int(scope[:1] == ("forward",)), layer
 
 
-def _arrow(arrow: Arrow, largest: float, show: Show) -> str:
+def _arrow(arrow: Arrow, largest: float, show: Show, across: bool) -> str:
     says = [arrow.rule] if arrow.rule else []
     if arrow.uses > 1:
         says.append(f"×{arrow.uses}")
@@ -100,7 +100,8 @@ def _arrow(arrow: Arrow, largest: float, show: Show) -> str:
         says.append(f"{arrow.norm:.3g}")
     style = arrow_style(arrow, largest) | {"id": arrow.id}
     if says:
-        style["label"] = label_of(*says, " ")  # the last line keeps the others off the arrow
+        beside = [*says, " "] if across else [f"  {line}" for line in says]  # not on the arrow
+        style["label"] = label_of(*beside)
     return statement(f"{arrow.tail} -> {arrow.head}", style, 1)
 
 

@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from .backward import with_backward
 from .dot import body_of
 from .folding import fold_nodes
-from .graph import Recorded, arrows_of, boxes_of, links_of, norms_of, recorded
+from .graph import Recorded, arrows_of, boxes_of, count_boxes, links_of, norms_of, recorded
 from .labels import Show, called
 from .outline import outline
 from .picture import RENDERING_FAILS, svg_of
@@ -97,7 +97,7 @@ def draw(
     nodes, kept = tape(*outputs), dict.fromkeys(outputs)
     folding = fold_nodes(nodes, kept, fold, depth)
     known = recorded(nodes, kept, called(nodes, names or {}), folding)
-    _check_size(len(set(known.ids.values())), max_nodes)
+    _check_size(count_boxes(known), max_nodes)
     return drawing_of(_sheet(known, show, backward, group), show, direction, legend)
 
 

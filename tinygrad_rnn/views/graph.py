@@ -59,6 +59,13 @@ def recorded(
 # Boxes
 
 
+def count_boxes(tape: Recorded) -> int:
+    """How many boxes there are."""
+    own = (node for node in tape.nodes if node not in tape.folding.bundles)
+    arrays = sum(is_array(x) for node in own for x in node.inputs)
+    return len(set(tape.ids.values())) + arrays
+
+
 def boxes_of(tape: Recorded, show: Show) -> list[Box]:
     """A box for each node, array and bundle, in recorded order."""
     boxes: dict[str, Box] = {}
