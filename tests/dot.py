@@ -84,8 +84,8 @@ def elements(path: Path, kind: str) -> list[ElementTree.Element]:
 
 
 def words(element: ElementTree.Element) -> list[str]:
-    """The lines of text in a group of an SVG."""
-    return [x.text or "" for x in element.iter() if x.tag.endswith("}text")]
+    """The lines of text in a group of an SVG; it has spaces that do not break for some."""
+    return [(x.text or "").replace("\xa0", " ") for x in element.iter() if x.tag.endswith("}text")]
 
 
 def texts(path: Path) -> list[list[str]]:

@@ -310,7 +310,7 @@ def test_the_same_graph_gives_the_same_text_in_any_process() -> None:
 letters = st.characters() | st.sampled_from('"\\\n\r\0<>[]{}|;:-&\u2028\x85')  # surrogates too
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.text(letters, max_size=20), st.text(letters, max_size=8))
 def test_no_name_changes_nodes_or_edges(name: str, label: str) -> None:
     """Whatever leaf, result and scope are called, nodes and edges are those of plain names."""

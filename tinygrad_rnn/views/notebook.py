@@ -41,7 +41,8 @@ def bundle_of(x: Tensor | Module) -> dict[str, str]:
 def _drawing(x: Tensor | Module) -> Drawing | None:
     if isinstance(x, Module):
         sheet = parts_of(x)
-        return drawing_of(sheet, "shape") if 0 < len(sheet.boxes) <= MOST_BOXES else None
+        fits = 0 < len(sheet.boxes) <= MOST_BOXES
+        return drawing_of(sheet, "shape", legend=False) if fits else None
     if x.op is None or _is_large(x):
         return None
     return draw(x, max_nodes=MOST_BOXES)
