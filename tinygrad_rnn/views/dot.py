@@ -11,7 +11,8 @@ from .sheet import Arrow, Box, Scope, Sheet
 from .style import FRAME, KINDS, LEGEND, MEANINGS, OUTPUT, POINT, Style, arrow_style, box_style
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)")
-FIRST = 4  # boxes of a band that are led to: enough to hold it, few enough to cost no room
+# Boxes that a band is held by: enough to hold it, few enough to cost no room.
+HOLDS, HOLDS_LAYERS = 4, 6
 _LAYER = re.compile(r"layer (\d+)")
 _KEYWORDS = frozenset(("node", "edge", "graph", "digraph", "subgraph", "strict"))
 
@@ -75,8 +76,9 @@ def _bands(sheet: Sheet, across: bool) -> list[str]:
     row = " -> ".join(points.values())
     lines = [f"\t{{rank=same {row} [style=invis]}}\n"]
     lines += [statement(point, POINT, 1) for point in points.values()]
+    most = HOLDS_LAYERS if len({layer for _, layer in bands}) > 1 else HOLDS
     for band, point in points.items():
-        leads_to = [box for box in first if first[box] == band][:FIRST]
+        leads_to = [box for box in first if first[box] == band][:most]
         lines += [statement(f"{point} -> {box}", {"style": "invis"}, 1) for box in leads_to]
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -20,6 +21,7 @@ LONGEST_NAME = 40  # characters
 LONGEST_CALL = 60
 MOST_INPUTS = 4  # without names that are shown one by one
 MOST_VALUES = 16  # entries of an array that are shown one by one
+TINY = 1e-200  # squares below it have lost digits
 UNPRINTABLE = re.compile("[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 PLAIN = (int, str, np.generic, np.ndarray, np.dtype, type(None))
@@ -86,10 +88,15 @@ def norm(gradient: Array) -> float:
     >>> f"{norm(np.array([3e200, 4e200])):.3g}"
     '5e+200'
     """
+    flat = np.ravel(gradient).astype(float, copy=False)
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(flat @ flat)
+    if TINY < square < math.inf:
+        return math.sqrt(square)
     largest = float(np.max(np.abs(gradient), initial=0.0))
     if largest == 0 or not np.isfinite(largest):
         return largest
-    return largest * float(np.linalg.norm(np.ravel(gradient).astype(float) / largest))
+    return largest * float(np.linalg.norm(flat / largest))
 
 
 # The op
