@@ -16,12 +16,13 @@ from xml.etree import ElementTree
 import graphviz
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.tape import tape
 from tinygrad_rnn.views import draw, render
+from tinygrad_rnn.views.style import KINDS
 
 from .dot import elements, labels, read, texts, words
 
@@ -228,6 +229,30 @@ def test_names_are_taken_from_the_caller_then_from_the_tensors() -> None:
     ]
 
 
+def test_modules_name_their_parameters() -> None:
+    """A model among the names gives dotted names; a name of the Tensor's own there comes first."""
+
+    class Model(tg.nn.Module):
+        def __init__(self) -> None:
+            self.rnn = tg.nn.RNN(2, 3, rng=0)
+            self.out = tg.nn.Linear(3, 1, rng=0)
+
+    model = Model()
+    loss = tg.sum(model.out(model.rnn(np.ones((2, 1, 2)))[0]))
+    names = {"model": model, "b": model.out.bias, "other": tg.nn.Linear(1, 1)}
+    leaves = [
+        box.lines[0] for box in draw(loss, names=names).sheet.boxes if box.kind == "parameter"
+    ]
+    assert leaves == [
+        "model.rnn.weight_ih_l0",
+        "model.rnn.weight_hh_l0",
+        "model.rnn.bias_ih_l0",
+        "model.rnn.bias_hh_l0",
+        "model.out.weight",
+        "b",
+    ]
+
+
 def test_tensors_without_names_show_their_shape_alone() -> None:
     """An unnamed or empty-named leaf is its shape, an unnamed result its op and its shape."""
     w = parameter(1.0, name="")
@@ -247,6 +272,36 @@ def test_kinds_differ_in_outline_not_only_in_colour() -> None:
         (None, "dashed,filled", None, None),
         (None, None, None, "2"),
     }
+
+
+def test_all_kinds_of_boxes_have_an_outline_of_their_own() -> None:
+    """Shape, style and width of the line tell kinds apart, but for results with a name."""
+    outlines = {
+        tuple(style.get(key) for key in ("shape", "style", "penwidth")) for style in KINDS.values()
+    }
+    assert len(outlines) == len(KINDS) - 1
+    assert KINDS["result"] != KINDS["named"]
+
+
+def test_the_legend_shows_the_kinds_that_are_there_as_they_look() -> None:
+    """A sample for each kind of box in the drawing, with its attributes, and for no other."""
+    drawing = draw(rnn(9))
+    samples = re.findall(r"\n\t\tlegend_(\w+) \[(.*)\]", drawing.source)
+    assert [kind for kind, _ in samples] == [
+        "parameter", "input", "result", "named", "steps", "output",
+    ]  # fmt: skip
+    for kind, attributes in samples[:-1]:
+        for key, value in KINDS[kind].items():
+            assert f'{key}="{value}"' in attributes or f"{key}={value}" in attributes
+    assert "legend" not in draw(rnn(9), legend=False).source
+
+
+def test_frames_are_left_out_where_they_are_not_wanted() -> None:
+    """group=False draws the same boxes and edges, and no frame."""
+    framed, plain = draw(rnn(3)), draw(rnn(3), group=False)
+    assert read(plain).edges == read(framed).edges
+    assert labels(plain) == labels(framed)
+    assert list(read(plain).frames) == [()]
 
 
 def test_several_outputs_share_one_graph() -> None:
@@ -290,6 +345,10 @@ def test_the_same_graph_gives_the_same_text_in_any_process() -> None:
         "with tg.scope('t=2'): h = tg.tanh(w * h)\n"
         "h.sum().backward()\n"
         "sys.stdout.buffer.write(draw(h, h.sum(), names=locals()).source.encode())\n"
+        "for t in range(3, 9):\n"
+        "    with tg.scope(f't={t}'): h = tg.tanh(w * h + w)\n"
+        "options = {'backward': True, 'show': 'stats', 'depth': 1}\n"
+        "sys.stdout.buffer.write(draw(h.sum(), **options).source.encode())\n"
     )
     texts = [
         subprocess.run(
@@ -310,6 +369,8 @@ def test_the_same_graph_gives_the_same_text_in_any_process() -> None:
 letters = st.characters() | st.sampled_from('"\\\n\r\0<>[]{}|;:-&\u2028\x85')  # surrogates too
 
 
+@example("-0", "-0")
+@example("node", "1.5")
 @settings(max_examples=1000, deadline=None)
 @given(st.text(letters, max_size=20), st.text(letters, max_size=8))
 def test_no_name_changes_nodes_or_edges(name: str, label: str) -> None:
@@ -322,6 +383,23 @@ def test_no_name_changes_nodes_or_edges(name: str, label: str) -> None:
     assert found.edges == [("n0", "n1"), ("n1", "n2")]
     assert list(found.frames.values()) == [["n2"], ["n0", "n1"]]
     assert graph.source.encode().decode() == graph.source
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(letters, max_size=20), st.text(letters, max_size=8))
+def test_no_name_changes_rules_or_texts(name: str, label: str) -> None:
+    """Backward graph, closed scopes and text have the same ids whatever things are called."""
+    with tg.scope(label):
+        w = parameter(1.0, name=name)
+        h = tg.tanh(w * w)
+    loss = tg.sum(h)
+    loss.backward()
+    options: dict[str, Any] = {"names": {name: h}, "show": "values"}
+    found = read(draw(loss, backward=True, **options))
+    assert sorted(found.nodes) == ["dn0", "dn1", "dn2", "dn3", "n0", "n1", "n2", "n3"]
+    assert len(found.edges) == 4 + 4 + 1
+    assert sorted(read(draw(loss, depth=0, **options)).nodes) == ["f0", "n3"]
+    assert len(draw(loss, **options).text().splitlines()) == 4 + 1 + 2
 
 
 def test_the_rendered_names_are_the_names(tmp_path: Path) -> None:
@@ -387,8 +465,11 @@ def test_a_drawing_keeps_no_tensor_alive() -> None:
     """Once the caller lets go of the loss, the whole recorded graph is gone, the text is not."""
     loss = rnn(2)
     alive = [weakref.ref(x) for x in tape(loss)]
-    graph = draw(loss, names={"loss": loss})
+    loss.backward()
+    options: Any = {"backward": True, "show": "stats", "depth": 0}
+    graph, others = draw(loss, names={"loss": loss}), [draw(loss, **options), draw(loss).text()]
     del loss
+    assert others
     assert [ref() for ref in alive] == [None] * len(alive)
     assert "W_xh" in graph.source
 
@@ -432,6 +513,22 @@ def test_an_svg_is_well_formed_and_shows_what_was_drawn(
     )
     assert len(elements(path, "edge")) == len(read(graph).edges)
     assert [words(frame) for frame in elements(path, "cluster")] == [["t=1"], ["t=2"]]
+
+
+def test_boxes_edges_and_frames_keep_their_ids(tmp_path: Path) -> None:
+    """In the SVG the ids are those of the text: n0, e0 and c1, and of the array n1_1, en1_1."""
+    w = parameter(1.0, 2.0)
+    with tg.scope("t=1"):
+        y = w * np.ones(2) + w
+    path = render(draw(y, legend=False), tmp_path / "ids.svg")
+    ids = {
+        kind: [x.get("id") for x in elements(path, kind)] for kind in ("node", "edge", "cluster")
+    }
+    assert {kind: sorted(map(str, found)) for kind, found in ids.items()} == {
+        "node": ["n0", "n1", "n1_1", "n2"],
+        "edge": ["e0", "e1", "e2", "en1_1"],
+        "cluster": ["c1"],
+    }
 
 
 def test_time_runs_from_left_to_right(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)")
 # Boxes that a band is held by: enough to hold it, few enough to cost no room.
 HOLDS, HOLDS_LAYERS = 4, 6
 _LAYER = re.compile(r"layer (\d+)")
-_KEYWORDS = frozenset(("node", "edge", "graph", "digraph", "subgraph", "strict"))
 
 
 def body_of(sheet: Sheet, show: Show, legend: bool, across: bool) -> list[str]:
@@ -131,18 +130,16 @@ def statement(subject: str, attributes: Style, depth: int) -> str:
     r"""A line of DOT: a node, an edge or defaults, with its attributes in alphabetical order.
 
     >>> statement("n0", {"label": "w", "id": "n0", "penwidth": "1.5"}, 0)
-    'n0 [id=n0 label=w penwidth=1.5]\n'
+    'n0 [id=n0 label="w" penwidth=1.5]\n'
     """
-    listed = " ".join(f"{key}={_value(attributes[key])}" for key in sorted(attributes))
+    listed = " ".join(f"{key}={_value(key, attributes[key])}" for key in sorted(attributes))
     indent = "\t" * depth
     return f"{indent}{subject} [{listed}]\n"
 
 
-def _value(value: str) -> str:
-    """A value of an attribute, in quotes where it is no plain word or number."""
-    if _PLAIN.fullmatch(value) and value.lower() not in _KEYWORDS:
-        return value
-    return f'"{value}"'
+def _value(key: str, value: str) -> str:
+    """A value of an attribute, in quotes where it is a label, or no plain word or number."""
+    return value if key != "label" and _PLAIN.fullmatch(value) else f'"{value}"'
 
 
 def label_of(*lines: str) -> str:
