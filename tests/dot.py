@@ -60,7 +60,7 @@ def read(graph: graphviz.Digraph) -> Read:
             found.lines.append(attributes(edge[3]))
         elif defaults := DEFAULTS.fullmatch(line):
             if open_frames and not open_frames[-1]:
-                open_frames[-1] = "\n".join(shown(attributes(defaults[2])["label"]))
+                open_frames[-1] = "\n".join(shown(attributes(defaults[2])["label"])[:-1])
                 found.frames[tuple(open_frames)] = []
         elif FRAME.fullmatch(line):
             open_frames.append("")
@@ -85,7 +85,8 @@ def elements(path: Path, kind: str) -> list[ElementTree.Element]:
 
 def words(element: ElementTree.Element) -> list[str]:
     """The lines of text in a group of an SVG; it has spaces that do not break for some."""
-    return [(x.text or "").replace("\xa0", " ") for x in element.iter() if x.tag.endswith("}text")]
+    lines = [x.text or "" for x in element.iter() if x.tag.endswith("}text")]
+    return [line.replace("\xa0", " ") for line in lines if line.strip()]
 
 
 def texts(path: Path) -> list[list[str]]:

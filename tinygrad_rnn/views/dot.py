@@ -49,7 +49,8 @@ def _boxes(boxes: Iterable[Box]) -> list[str]:
 
 def _frame(scope: Scope, number: int, content: Sequence[str]) -> list[str]:
     indent = "\t" * len(scope)
-    text = {"label": label_of(cut(scope[-1], LONGEST_NAME)), "id": f"c{number}"}
+    label = label_of(cut(scope[-1], LONGEST_NAME), " ")  # the last line keeps arrows off the first
+    text = {"label": label, "id": f"c{number}"}
     head = statement("graph", FRAME | text, len(scope) + 1)
     return [f"{indent}subgraph cluster_{number} {{\n", head, *content, f"{indent}}}\n"]
 
