@@ -296,6 +296,16 @@ def test_the_legend_shows_the_kinds_that_are_there_as_they_look() -> None:
     assert "legend" not in draw(rnn(9), legend=False).source
 
 
+def test_a_copy_of_a_drawing_shows_the_same() -> None:
+    """Its text and its source are those of the original, which it leaves alone when it changes."""
+    drawing = draw(rnn(1))
+    copy = drawing.copy()
+    assert (copy.source, copy.text()) == (drawing.source, drawing.text())
+    copy.node("more")
+    assert "more" in copy.source
+    assert "more" not in drawing.source
+
+
 def test_frames_are_left_out_where_they_are_not_wanted() -> None:
     """group=False draws the same boxes and edges, and no frame."""
     framed, plain = draw(rnn(3)), draw(rnn(3), group=False)

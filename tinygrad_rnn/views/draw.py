@@ -31,6 +31,12 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
 
     sheet = Sheet([], [])
 
+    def copy(self) -> Drawing:
+        """A drawing to be changed by Graphviz's methods while this one stays."""
+        new: Drawing = super().copy()
+        new.sheet = self.sheet
+        return new
+
     def text(self) -> str:
         """The drawing for a terminal: a line for each box, with what it is made of.
 
@@ -81,7 +87,8 @@ def draw(
     Result: DOT text, `.source`, the same whenever graph, names and gradients are. Boxes are n0,
     n1, ... in recorded order, folded ones f0, f1, ...; they and the edges e0, e1, ... keep these
     ids in an SVG. Results that need no gradient were not recorded: they are drawn as inputs.
-    Nothing is changed, and no Tensor is kept alive. `render` makes a file of it.
+    Nothing is changed, and no Tensor is kept alive; after `backward` the tape is walked once more.
+    `render` makes a file of it.
     Raises: TypeError without outputs, or where one is no Tensor. ValueError for more boxes than
     max_nodes, or an option that there is not.
 

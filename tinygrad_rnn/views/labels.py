@@ -90,7 +90,7 @@ def norm(gradient: Array) -> float:
     """
     flat = np.ravel(gradient).astype(float, copy=False)
     with np.errstate(over="ignore", under="ignore"):
-        square = float(flat @ flat)
+        square = float(flat.dot(flat))
     if TINY < square < math.inf:
         return math.sqrt(square)
     largest = float(np.max(np.abs(gradient), initial=0.0))
