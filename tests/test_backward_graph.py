@@ -34,6 +34,8 @@ RULES = {
     "divide": (lambda: x / y, ["g / y", "-(g * z) / y"]),
     "a broadcast input": (lambda: x + column, ["g", "g, summed to (2, 1)"]),
     "a number": (lambda: 3.0 * x, {1: "g * 3"}),
+    "a number of NumPy's": (lambda: x * np.float64(0.25), ["g * 0.25"]),
+    "an array": (lambda: x * np.ones((2, 3)), ["g * y"]),
     "tanh": (lambda: tg.tanh(x), ["g * (1 - z * z)"]),
     "sigmoid": (lambda: tg.sigmoid(x), ["g * (z * (1 - z))"]),
     "exp": (lambda: tg.exp(x), ["g * z"]),
@@ -156,6 +158,14 @@ def test_no_gradient_is_drawn_where_none_flows() -> None:
     says = labels(draw(values["loss"], names=values, backward=True))
     gradients = {lines[0] for key, lines in says.items() if key[0] == "d"}
     assert gradients == {"dL/dW_hh", "dL/d(matmul)", "dL/dh_1", "dL/dh_2", "dL/dloss = 1"}
+
+
+def test_an_output_that_others_use_counts_its_own_start() -> None:
+    """Of the outputs y and exp(y) the gradient of y is the sum of its start and of a term."""
+    z = tg.sum(x)
+    says = labels(draw(z, tg.exp(z), backward=True))
+    assert says["dn1"] == ["dL/d(sum)", "()", "sum of 2 terms"]
+    assert says["dn2"] == ["dL/d(exp) = 1", "()"]
 
 
 def test_norms_go_to_the_way_back() -> None:

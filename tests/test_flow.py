@@ -123,6 +123,8 @@ def test_drawing_gradients_leaves_them_as_they_are() -> None:
         (np.eye(2), "values", ["[[1. 0.]", " [0. 1.]]"]),
         (np.arange(17.0), "values", ["mean 8, std 4.9", "from 0 to 16"]),
         (2.5, "stats", ["2.5"]),
+        ([1e-9, 1.0], "values", ["[1.e-09 1.e+00]"]),
+        ([1e300, -1e300], "stats", ["mean 0, std inf", "from -1e+300 to 1e+300"]),
         ([], "stats", []),
         ([np.inf, np.nan, 1.0], "stats", ["mean nan, std nan", "from nan to nan"]),
     ],
@@ -131,3 +133,11 @@ def test_values_are_shown_where_they_are_few(array: Any, show: Any, lines: list[
     """Up to 16 entries one by one, else four numbers of them; one entry alone."""
     x = tg.Tensor(array, dtype=float, name="x")
     assert labels(draw(x, show=show))["n0"] == ["x", str(x.shape), *lines]
+
+
+def test_integers_and_bools_have_statistics_too() -> None:
+    """A mask counts as zeros and ones."""
+    for dtype in (int, bool):
+        x = tg.Tensor([0, 1, 1, 1] * 5, dtype=dtype)
+        assert labels(draw(x, show="stats"))["n0"][1:] == ["mean 0.75, std 0.433", "from 0 to 1"]
+        assert labels(draw(tg.Tensor(1, dtype=dtype), show="stats"))["n0"][1:] == ["1"]

@@ -74,14 +74,15 @@ def _gradients(tape: Recorded, boxes: Sequence[Box], arrows: Sequence[Arrow]) ->
     nodes = {key: node for node, key in tape.ids.items() if node not in tape.folding.bundles}
     terms: Counter[str] = Counter()
     for arrow in arrows:
-        terms[arrow.head] += 0
+        terms[arrow.head] += arrow.kind == "turn"
         terms[arrow.tail] += arrow.uses if arrow.kind == "back" else 0
-    return [
-        Box(f"d{box.id}", "gradient", lines, ("backward", *box.scope))
-        for box in boxes
-        if f"d{box.id}" in terms
-        for lines in [_says(box, nodes.get(box.id), tape, terms[f"d{box.id}"])]
-    ]
+    found = []
+    for box in boxes:
+        key = f"d{box.id}"
+        if key in terms:
+            lines = _says(box, nodes.get(box.id), tape, terms[key])
+            found.append(Box(key, "gradient", lines, ("backward", *box.scope)))
+    return found
 
 
 def _says(box: Box, node: Node | None, tape: Recorded, terms: int) -> tuple[str, ...]:
@@ -89,7 +90,7 @@ def _says(box: Box, node: Node | None, tape: Recorded, terms: int) -> tuple[str,
     if node is None:
         return ("gradients", *box.lines[:1])
     name = tape.names.get(node) or (f"({node.op.name})" if node.op else "(unnamed)")
-    start = " = 1" if node in tape.outputs and node.size == 1 and not terms else ""
+    start = " = 1" if node in tape.outputs and node.size == 1 and terms == 1 else ""
     lines = [f"dL/d{name}{start}", str(node.shape)]
     if terms > 1:
         lines.append(f"sum of {terms} terms")

@@ -73,12 +73,13 @@ def numbers(array: Array, show: Show) -> list[str]:
     if show == "shape":
         return []
     if show == "values" and array.size <= MOST_VALUES:
-        return np.array2string(array, precision=3, suppress_small=True).split("\n")
+        return np.array2string(array, precision=3).split("\n")
+    array = array.astype(float, copy=False)
     if array.size < 2:
         return [f"{entry:.4g}" for entry in array.ravel()]
     with np.errstate(all="ignore"):
         mean, deviation = np.mean(array), np.std(array)
-    least, most = np.min(array), np.max(array)
+        least, most = np.min(array), np.max(array)
     return [f"mean {mean:.3g}, std {deviation:.3g}", f"from {least:.3g} to {most:.3g}"]
 
 

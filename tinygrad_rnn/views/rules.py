@@ -14,7 +14,7 @@ import numpy as np
 from ..op import Op, Term
 from ..tape import Mode, Node, in_mode
 from ..tensor import Tensor, leaf
-from .labels import cut, in_place
+from .labels import cut, in_place, is_array
 
 LONGEST_RULE = 60
 INFIX = {"add": (" + ", 1), "subtract": (" - ", 1), "multiply": (" * ", 2), "divide": (" / ", 2)}
@@ -44,7 +44,8 @@ def rule_texts(node: Node, names: Mapping[Node, str] | None = None) -> dict[int,
     inputs = []
     for x, letter in zip(node.inputs, node.op.each_input(), strict=False):
         name = known.get(x, letter) if isinstance(x, Tensor) else letter
-        inputs.append(printer.stands_for(x, name) if hasattr(x, "shape") else x)
+        has_letter = isinstance(x, Tensor) or is_array(x)
+        inputs.append(printer.stands_for(x, name) if has_letter else x)
     with in_mode(Mode(False, (), printer)), np.errstate(all="ignore"):
         return {
             place: cut(printer.text(gradient)[0], LONGEST_RULE) + _summed(gradient, node, place)
