@@ -32,21 +32,21 @@ RULES = {
     "subtract": (lambda: x - y, ["g", "-g"]),
     "multiply": (lambda: x * y, ["g * y", "g * x"]),
     "divide": (lambda: x / y, ["g / y", "-(g * z) / y"]),
-    "a broadcast input": (lambda: x + column, ["g", "g, summed to (2, 1)"]),
-    "a number": (lambda: 3.0 * x, {1: "g * 3"}),
+    "a broadcast input": (lambda: x + column, ["g", "sum(g, axis=(1,), keepdims=True)"]),
+    "a number": (lambda: 3.0 * x, {1: "g * 3.0"}),
     "a number of NumPy's": (lambda: x * np.float64(0.25), ["g * 0.25"]),
     "an array": (lambda: x * np.ones((2, 3)), ["g * y"]),
-    "tanh": (lambda: tg.tanh(x), ["g * (1 - z * z)"]),
-    "sigmoid": (lambda: tg.sigmoid(x), ["g * (z * (1 - z))"]),
+    "tanh": (lambda: tg.tanh(x), ["g * (1.0 - z * z)"]),
+    "sigmoid": (lambda: tg.sigmoid(x), ["g * (z * (1.0 - z))"]),
     "exp": (lambda: tg.exp(x), ["g * z"]),
     "log": (lambda: tg.log(x), ["g / x"]),
     "matmul": (lambda: x @ W, ["g @ b.T", "a.T @ g"]),
     "addmm": (
         lambda: tg.addmm(column, x, W),
-        ["reshape(sum(g, axis=(1,)), shape=(2, 1))", "g @ b.T", "a.T @ g"],
+        ["sum(g, axis=(1,), keepdims=True)", "g @ b.T", "a.T @ g"],
     ),
     "transpose": (lambda: x.T, ["g.T"]),
-    "sum": (lambda: tg.sum(x), ["broadcast_to(g, shape=(2, 3))"]),
+    "sum": (lambda: tg.sum(x), ["broadcast_to(g, (2, 3))"]),
     "getitem": (lambda: x[0], ["unslice(g, shape=(2, 3), indices=(0,))"]),
     "stack": (lambda: tg.stack([x, y]), ["g[0]", "g[1]"]),
 }
@@ -80,7 +80,7 @@ def test_a_rule_uses_the_names_that_are_given() -> None:
     z = x @ W
     assert rule_text(z, 0, {W: "W_hh"}) == "g @ W_hh.T"
     h: Any = tg.tanh(z)
-    assert rule_text(h, 0, {h: "h_1"}) == "g * (1 - h_1 * h_1)"
+    assert rule_text(h, 0, {h: "h_1"}) == "g * (1.0 - h_1 * h_1)"
 
 
 def test_rules_are_printed_without_a_trace() -> None:

@@ -13,9 +13,10 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.program import Program, Runner, Var
-from tinygrad_rnn.program.code import FEWEST, LONG, MOST, Loop, _loops, function_of
+from tinygrad_rnn.program.code import FEWEST, LONG, MOST, _loops, function_of
 from tinygrad_rnn.program.layout import copied, is_join, turned
 from tinygrad_rnn.program.passes import improved
+from tinygrad_rnn.program.repeats import Repeat
 from tinygrad_rnn.program.run import _Binding
 
 from .deep import STEPS, H, I, V, data, deep_check, of, traced, weights
@@ -262,7 +263,7 @@ def test_long_programs_are_loops() -> None:
     step = [(np.sin, (y, y)), (np.add, (y, x, y)), (np.tanh, (y, y))]
     calls = before + step * LONG + after
     found = _loops(calls)
-    assert found == [Loop(2, 3, LONG)]
+    assert found == [Repeat(2, 3, LONG)]
     function_of(calls)()
     expected = np.exp(x)
     for _ in range(LONG):

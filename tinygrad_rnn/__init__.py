@@ -15,7 +15,7 @@ from .program import compile
 from .tape import no_grad, scope
 from .tensor import Tensor
 from .train import fit
-from .views import draw, render
+from .views import derive, draw, render
 
 __all__ = [
     "Op",
@@ -27,6 +27,7 @@ __all__ = [
     "calculus",
     "compile",
     "data",
+    "derive",
     "draw",
     "fit",
     "func",

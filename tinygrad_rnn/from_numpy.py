@@ -61,6 +61,16 @@ def our_function(function: Any, name: str) -> Callable[..., Any]:
     )
 
 
+def numpy_name(op: Op) -> str | None:
+    """What NumPy calls an op, None where it has none such.
+
+    >>> numpy_name(ops.tanh), numpy_name(ops.relu)
+    ('tanh', None)
+    """
+    name = op.name
+    return name if getattr(ops, name, None) is op and hasattr(np, name) else None
+
+
 _NUMPY: dict[Any, Callable[..., Any]] = {
     getattr(module, name): getattr(ops, name)
     for name in ops.__all__

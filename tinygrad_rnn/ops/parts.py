@@ -116,8 +116,11 @@ def _scattered(gs: Sequence[Any], x: Any, indices: Sequence[tuple[Any, ...]]) ->
 
 def _with_indices(xs: Sequence[Any], counts: Sequence[int]) -> list[tuple[Any, tuple[Any, ...]]]:
     """Each x of `scatter` with its index."""
-    starts = (0, *accumulate(counts))
-    return [(xs[start], tuple(xs[start + 1 : end])) for start, end in pairwise(starts)]
+    pairs, start = [], 0
+    for count in counts:
+        pairs.append((xs[start], tuple(xs[start + 1 : start + count])))
+        start += count
+    return pairs
 
 
 def _gathered(g: Any, xs: Sequence[Any], counts: Sequence[int]) -> list[Any]:

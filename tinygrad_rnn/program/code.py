@@ -7,23 +7,16 @@ these take more time to fetch from memory than the calls that they are for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .kernels import Call
+from .repeats import Repeat, Repeats
 
 LONG = 1000  # calls from which on repetitions become loops
 MOST = 64  # calls in the body of a loop
 FEWEST = 8  # rounds of a loop
-
-
-class Loop(NamedTuple):
-    """Calls from `start` on: `rounds` times the same `size` calls, with other arrays."""
-
-    start: int
-    size: int
-    rounds: int
 
 
 def function_of(calls: Sequence[Call]) -> Callable[[], None]:
@@ -31,13 +24,13 @@ def function_of(calls: Sequence[Call]) -> Callable[[], None]:
     names: dict[str, Any] = {}
     lines = ["def run():"]
     at = 0
-    for loop in [*_loops(calls), Loop(len(calls), 0, 0)]:
+    for loop in [*_loops(calls), Repeat(len(calls), 0, 0)]:
         if at < loop.start:
             several = _name(list(calls[at : loop.start]), names)
             lines.append(f" for function, arguments in {several}: function(*arguments)")
         if loop.rounds:
             lines += _loop_lines(calls, loop, names)
-        at = loop.start + loop.size * loop.rounds
+        at = loop.end
     exec("\n".join([*lines, " return"]), names)
     run: Callable[[], None] = names["run"]
     return run
@@ -49,25 +42,16 @@ def _name(value: Any, names: dict[str, Any]) -> str:
     return name
 
 
-def _loops(calls: Sequence[Call]) -> list[Loop]:
+def _loops(calls: Sequence[Call]) -> list[Repeat]:
     """Where the same functions are called in the same order, the longest first from each place."""
     if len(calls) < LONG:
         return []
-    numbers: dict[Any, int] = {}
-    kinds = np.array([numbers.setdefault(_kind(call), len(numbers)) for call in calls])
-    lengths = [_equal_ahead(kinds, size) for size in range(1, MOST + 1)]
-    found, at = [], 0
+    repeats, found, at = Repeats(list(map(_kind, calls)), MOST), [], 0
     while at < len(calls):
-        best = max(
-            (Loop(at, size, int(lengths[size - 1][at]) // size + 1) for size in range(1, MOST + 1)
-             if at < len(lengths[size - 1])),
-            key=lambda loop: (loop.size * loop.rounds, -loop.size), default=Loop(at, 1, 1),
-        )  # fmt: skip
+        best = repeats.longest_at(at)
         if best.rounds >= FEWEST:
             found.append(best)
-            at += best.size * best.rounds
-        else:
-            at += 1
+        at = best.end if best.rounds >= FEWEST else at + 1
     return found
 
 
@@ -78,15 +62,7 @@ def _kind(call: Call) -> Any:
     return function.__name__ if isinstance(owner, np.ndarray) else function, len(arguments)
 
 
-def _equal_ahead(kinds: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
-    """For each place how many calls from it on are of the kind of those `size` later."""
-    equal = kinds[:-size] == kinds[size:]
-    places = np.arange(len(equal))
-    ends = np.where(equal, len(equal), places)
-    return np.minimum.accumulate(ends[::-1])[::-1] - places
-
-
-def _loop_lines(calls: Sequence[Call], loop: Loop, names: dict[str, Any]) -> list[str]:
+def _loop_lines(calls: Sequence[Call], loop: Repeat, names: dict[str, Any]) -> list[str]:
     start, size, rounds = loop
     columns: dict[tuple[int, ...], str] = {}
     values: list[list[Any]] = []

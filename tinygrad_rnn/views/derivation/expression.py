@@ -1,0 +1,455 @@
+"""Expressions: what an op or a rule computes, with names in place of numbers.
+
+A rule runs on Tensors while a Recorder looks on; what comes out is its value and, as a tree of
+Calls over Symbols, what it did. Nothing about a derivative is written down here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ...op import Array, Op, Term
+from ...ops import add, divide, matmul, multiply, negative, power, reshape, sum, transpose
+from ...ops.elementwise import positive
+from ...ops.parts import _getitem as getitem
+from ...ops.parts import unslice
+from ...ops.shape import broadcast_to, cast
+from ...tape import Mode, Node, _fitted, in_mode
+from ...tensor import Tensor, leaf
+
+Expression = Any  # a Call, a Symbol, or a number or such as it is
+Shape = tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Quantity:
+    """What a name stands for: a value, a gradient, an input; in a loop one for each round.
+
+    kind: "input", "parameter", "value", "gradient", "next" (what one round of a backward loop hands
+    to the next) or "total" (a gradient while it is added up). of: what it is the gradient of.
+    rounds: how many there are, 0 where it is in no loop. name: the wanted one, "" for none. shown:
+    whether the user named it, so that it is not to be hidden in another expression.
+    """
+
+    kind: str
+    shape: Shape
+    dtype: np.dtype[Any]
+    of: Any = None
+    rounds: int = 0
+    name: str = ""
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """Which round: times · t + plus, where t counts the rounds of the loop around."""
+
+    times: int
+    plus: int
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A quantity, in one round where it has several."""
+
+    quantity: Quantity
+    at: Index | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """That of its quantity."""
+        return self.quantity.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of its quantity."""
+        return self.quantity.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """op(*inputs, **settings), with the shape and dtype of what comes out."""
+
+    op: Op
+    inputs: tuple[Expression, ...]
+    settings: dict[str, Any]
+    shape: Shape
+    dtype: np.dtype[Any]
+
+
+@dataclass(eq=False)
+class Each:
+    """Inputs of an op: an expression for t = 0 to rounds - 1."""
+
+    expression: Expression
+    rounds: int
+
+
+@dataclass
+class Recorder:
+    """Looks on as ops run, and keeps for each result the expression that gave it.
+
+    known: the expressions of the Tensors to begin with. constants: what other arrays become.
+    """
+
+    known: dict[Tensor, Expression]
+    constant: Callable[[Array], Expression]
+    traces: bool = field(default=False, init=False)
+
+    def result(
+        self,
+        z: Tensor,
+        op: Op,
+        inputs: Sequence[Any],
+        values: Sequence[Any],
+        settings: dict[str, Any],
+    ) -> None:
+        """One more result."""
+        given = tuple(map(self.expression, inputs))
+        self.known[z] = simpler(Call(op, given, settings, z.shape, z.dtype))
+
+    def expression(self, x: Any) -> Expression:
+        """What an input of an op prints as."""
+        if isinstance(x, Tensor):
+            return self.known[x] if x in self.known else self.constant(x._array)
+        return self.constant(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
+def sent_back(
+    node: Node, g: Tensor, recorder: Recorder
+) -> Iterator[tuple[int, Expression, Tensor]]:
+    """What a node's op sends to each input that needs a gradient: place, expression, value.
+
+    g: the node's gradient; the recorder knows it, the node, and the node's inputs. Inputs that
+    are arrays are known as the Tensors that `as_tensors` made of them.
+    """
+    with in_mode(Mode(False, (), recorder)):
+        for place, gradient in _gradients(node, g, recorder):
+            x = node.inputs[place]
+            value = gradient() if isinstance(gradient, Term) else gradient
+            fitted = _fitted(value, x, node.op)
+            yield place, recorder.known[fitted], fitted
+
+
+def _gradients(node: Node, g: Tensor, recorder: Recorder) -> Iterator[tuple[int, Any]]:
+    """The place and the rule's result for each input that needs a gradient."""
+    op, inputs = node.op, as_tensors(node, recorder)
+    if op.is_part:
+        index = node.settings["index"] if node.settings else tuple(inputs[1:])
+        yield 0, op.edges[0]((g,), inputs[0], (index,))
+        return
+    several = op.edges[0](g, node, *inputs, **node.settings) if op.variadic else op.edges
+    for place, (edge, needs) in enumerate(zip(several, node.needs, strict=False)):
+        if needs and edge is not None:
+            yield place, edge if op.variadic else edge(g, node, *inputs, **node.settings)
+
+
+def as_tensors(node: Node, recorder: Recorder) -> list[Any]:
+    """The node's inputs, arrays among them as Tensors, so that the recorder sees their uses."""
+    given = []
+    for x in node.inputs:
+        if isinstance(x, np.ndarray):
+            wrapped = leaf(x)
+            recorder.known[wrapped] = recorder.constant(x)
+            x = wrapped
+        given.append(x)
+    return given
+
+
+# Simpler expressions of the same value
+
+
+def simpler(call: Call) -> Expression:
+    """The call, or what is shorter and has the same value."""
+    rule = _RULES.get(call.op)
+    found = None if rule is None else rule(call)
+    return call if found is None else found
+
+
+def is_one(x: Expression) -> bool:
+    """Whether it is 1 in every entry."""
+    if isinstance(x, Call) and x.op is broadcast_to:
+        x = x.inputs[0]
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and x == 1
+
+
+def transposed(x: Expression) -> Expression:
+    """The transpose of an expression of two axes."""
+    return simpler(Call(transpose, (x,), {"axes": None}, x.shape[::-1], x.dtype))
+
+
+def _same(call: Call) -> Expression:
+    """The input where nothing changes."""
+    (x,) = call.inputs
+    same = hasattr(x, "shape") and (x.shape, x.dtype) == (call.shape, call.dtype)
+    return x if same else None
+
+
+def _times(call: Call) -> Expression:
+    """1 · x = x; what is the same in every entry needs not be repeated."""
+    x, y = call.inputs
+    for one, other in ((x, y), (y, x)):
+        if is_one(one) and getattr(other, "shape", ()) == call.shape:
+            return other
+    for k, (same, other) in enumerate(((x, y), (y, x))):
+        if _is_spread(same) and getattr(other, "shape", None) == call.shape:
+            inner = same.inputs[0]
+            return replace(call, inputs=(other, inner) if k else (inner, other))
+    return None
+
+
+def _is_spread(x: Expression) -> bool:
+    """Whether it is one number, repeated."""
+    return isinstance(x, Call) and x.op is broadcast_to and not getattr(x.inputs[0], "shape", ())
+
+
+def _plus(call: Call) -> Expression:
+    """0 + x = x."""
+    zero, x = call.inputs
+    is_zero = isinstance(zero, (int, float)) and not isinstance(zero, bool) and zero == 0
+    return x if is_zero and getattr(x, "shape", None) == call.shape else None
+
+
+def _over(call: Call) -> Expression:
+    """x / 1 = x."""
+    x, one = call.inputs
+    return x if is_one(one) and getattr(x, "shape", None) == call.shape else None
+
+
+def _power(call: Call) -> Expression:
+    """x to the power 1 = x."""
+    x, one = call.inputs
+    return x if is_one(one) and getattr(x, "shape", None) == call.shape else None
+
+
+def _minus(call: Call) -> Expression:
+    """-(-x) = x; a number as it is; -(a b) = (-a) b for a number a."""
+    (x,) = call.inputs
+    if isinstance(x, (int, float)):
+        return -x
+    return x.inputs[0] if isinstance(x, Call) and x.op is negative else None
+
+
+def _transpose(call: Call) -> Expression:
+    """(xᵀ)ᵀ = x; (a b)ᵀ = bᵀ aᵀ where one of them is a transpose already."""
+    (x,), axes = call.inputs, call.settings["axes"]
+    if not isinstance(x, Call) or axes is not None:
+        return x if len(call.shape) < 2 else None
+    if x.op is transpose and x.settings["axes"] is None:
+        return x.inputs[0]
+    if x.op is matmul and len(x.shape) == 2 and any(map(_is_transpose, x.inputs)):
+        a, b = x.inputs
+        return replace(x, inputs=(transposed(b), transposed(a)), shape=call.shape)
+    return None
+
+
+def _is_transpose(x: Expression) -> bool:
+    return isinstance(x, Call) and x.op is transpose
+
+
+def _reshape(call: Call) -> Expression:
+    """Nothing where the shape stays; a sum that keeps its axes; the axes of one entry."""
+    (x,) = call.inputs
+    if not getattr(x, "shape", ()) and call.shape:
+        return simpler(replace(call, op=broadcast_to, settings={"shape": call.shape}))
+    if isinstance(x, (int, float)) or x.shape == call.shape:
+        return x
+    if isinstance(x, Call) and x.op is reshape:
+        return simpler(replace(call, inputs=x.inputs))
+    if _is_spread(x):
+        return simpler(replace(x, settings={"shape": call.shape}, shape=call.shape))
+    if isinstance(x, Call) and x.op is sum and call.shape == _kept_shape(x):
+        return replace(x, settings={**x.settings, "keepdims": True}, shape=call.shape)
+    return None
+
+
+def _kept_shape(total: Call) -> Shape | None:
+    """The shape of a sum with its axes kept."""
+    shape, axis = total.inputs[0].shape, total.settings["axis"]
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    counted = {k % len(shape) for k in axes}
+    return tuple(1 if k in counted else n for k, n in enumerate(shape))
+
+
+def _sum(call: Call) -> Expression:
+    """The sum of one entry is that entry."""
+    (x,) = call.inputs
+    return x if getattr(x, "shape", ()) == call.shape else None
+
+
+def _part(call: Call) -> Expression:
+    """A part of what is the same everywhere is that, smaller."""
+    (x,) = call.inputs
+    if _is_spread(x):
+        return simpler(replace(x, settings={"shape": call.shape}, shape=call.shape))
+    if isinstance(x, (int, float)):
+        return simpler(replace(call, op=broadcast_to, settings={"shape": call.shape}))
+    if _is_whole(x, call.shape, call.settings["index"]):
+        return simpler(replace(call, op=reshape, settings={"shape": call.shape}))
+    return None
+
+
+def _unslice(call: Call) -> Expression:
+    """What fills the whole is that, in another shape."""
+    shape, index = getattr(call.inputs[0], "shape", ()), call.settings["indices"][0]
+    if len(call.inputs) == 1 and _is_whole(call, shape, index):
+        return simpler(replace(call, op=reshape, settings={"shape": call.shape}))
+    return None
+
+
+def _is_whole(x: Expression, shape: Shape, index: Any) -> bool:
+    """Whether a part of this shape is all of x, in its order."""
+    several = index if isinstance(index, tuple) else (index,)
+    turned = any(isinstance(k, slice) and (k.step or 1) < 0 for k in several)
+    counts = any(isinstance(k, Index) for k in several)
+    return math.prod(x.shape) == math.prod(shape) > 0 and not turned and not counts
+
+
+def _spread(call: Call) -> Expression:
+    """A number that is repeated once is the number; what is repeated twice is repeated once."""
+    (x,) = call.inputs
+    if isinstance(x, (int, float)):
+        return x if not call.shape else None
+    if x.shape == call.shape:
+        return x
+    if isinstance(x, Call) and x.op is broadcast_to:
+        return simpler(replace(call, inputs=x.inputs))
+    return None
+
+
+_RULES: dict[Op, Callable[[Call], Expression]] = {
+    add: _plus,
+    broadcast_to: _spread,
+    cast: _same,
+    divide: _over,
+    getitem: _part,
+    multiply: _times,
+    negative: _minus,
+    positive: _same,
+    power: _power,
+    reshape: _reshape,
+    sum: _sum,
+    transpose: _transpose,
+    unslice: _unslice,
+}
+
+
+# Looking into expressions
+
+
+def parts(expression: Expression) -> list[Expression]:
+    """The expression and all that is in it, each part once, before what is made of it."""
+    found: dict[int, Expression] = {}
+    waiting = [(expression, False)]
+    while waiting:
+        x, ready = waiting.pop()
+        if ready:
+            found.setdefault(id(x), x)
+        elif id(x) not in found:
+            waiting.append((x, True))
+            waiting += [(y, False) for y in inner(x)]
+    return list(found.values())
+
+
+def inner(x: Expression) -> tuple[Expression, ...]:
+    """What an expression is made of."""
+    if isinstance(x, Call):
+        return x.inputs[::-1]
+    return (x.expression,) if isinstance(x, Each) else ()
+
+
+def symbols(expression: Expression) -> Iterator[Symbol]:
+    """Each symbol in an expression, as often as the expressions in it have it."""
+    for x in (expression, *(y for part in parts(expression) for y in inner(part))):
+        if isinstance(x, Symbol):
+            yield x
+
+
+def rewritten(
+    expression: Expression,
+    of: Callable[[Expression], Expression],
+    known: Mapping[int, Expression] | None = None,
+) -> Expression:
+    """The expression with `of` applied to each part, inner parts first.
+
+    of: gives another expression, or the very one that it got. known: by the ids of parts what they
+    become. Parts that are shared stay shared.
+    """
+    done = dict(known or {})
+    for x in parts(expression):
+        if id(x) in done:
+            continue
+        new = x
+        if isinstance(x, Each):
+            form = done[id(x.expression)]
+            new = x if form is x.expression else Each(form, x.rounds)
+        elif isinstance(x, Call):
+            inputs = tuple(done[id(y)] for y in x.inputs)
+            changed = any(a is not b for a, b in zip(inputs, x.inputs, strict=True))
+            new = simpler(replace(x, inputs=inputs)) if changed else x
+        done[id(x)] = of(new)
+    return done[id(expression)]
+
+
+def moved(expression: Expression, at: Index | None) -> Expression:
+    """The expression in t with another round in the place of t."""
+    if at is None or at == Index(1, 0):
+        return expression
+
+    def of(x: Expression) -> Expression:
+        if isinstance(x, Symbol) and x.at is not None:
+            return Symbol(x.quantity, after(x.at, at))
+        if isinstance(x, Call) and "index" in x.settings:
+            return replace(x, settings={"index": moved_index(x.settings["index"], at)})
+        return x
+
+    return rewritten(expression, of)
+
+
+def after(index: Index, at: Index) -> Index:
+    """The round that index means where t is `at`."""
+    return Index(index.times * at.times, index.times * at.plus + index.plus)
+
+
+def moved_index(value: Any, at: Index) -> Any:
+    """An index with the rounds in it where t is `at`."""
+    if isinstance(value, tuple):
+        return tuple(moved_index(x, at) for x in value)
+    if not isinstance(value, Index):
+        return value
+    found = after(value, at)
+    return found if found.times else found.plus
+
+
+def total(terms: Sequence[Expression]) -> Expression:
+    """The sum of the terms, the first one first; of two that are the same, twice that one."""
+    first, *rest = terms
+    for term in rest:
+        shape = np.broadcast_shapes(getattr(first, "shape", ()), getattr(term, "shape", ()))
+        dtype = getattr(first, "dtype", getattr(term, "dtype", np.dtype(float)))
+        op, inputs = (multiply, (2.0, term)) if alike(first, term) else (add, (first, term))
+        first = Call(op, inputs, {}, shape, dtype)
+    return first
+
+
+def alike(x: Expression, y: Expression) -> bool:
+    """Whether two expressions are written alike."""
+    pairs, seen = [(x, y)], set()
+    while pairs:
+        a, b = pairs.pop()
+        if a is b or (id(a), id(b)) in seen:
+            continue
+        seen.add((id(a), id(b)))
+        if not isinstance(a, Call) or not isinstance(b, Call):
+            if a != b or type(a) is not type(b):
+                return False
+            continue
+        if a.op is not b.op or len(a.inputs) != len(b.inputs) or a.settings != b.settings:
+            return False
+        pairs += zip(a.inputs, b.inputs, strict=True)
+    return True

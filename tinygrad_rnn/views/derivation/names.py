@@ -1,0 +1,225 @@
+"""Names of quantities: the user's, the parameters' own, else letters that hand derivations use."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...bptt.walk import step_of
+from ...nn import Module
+from ...op import Array
+from ...ops import addmm, matmul
+from ...tape import Node
+from ...tensor import Tensor
+from .expression import Call, Expression, Index, Quantity, Symbol
+from .inline import blocks
+from .loops import Carried, Local, Loop
+from .steps import VIEWS, Assign, Steps, carried
+
+TAKEN = {"T", "inputs", "loss_and_gradients", "np", "parameters", "t", *keyword.kwlist}
+LONGEST = 40  # characters
+_NUMBER = re.compile(r"_?\d+$")
+LETTERS = ["u", "v", "q", "r", "s", "p", "a", "e", "f"]  # z is an activation's input
+# By the name of an op's input what is given to it.
+_OF_INPUT = {"logits": "y", "targets": "targets", "index": "index", "condition": "mask"}
+
+
+class Given:
+    """The names that Tensors and arrays have before any is made up.
+
+    names: {name: Tensor, array, or a list of them}, such as `locals()`.
+    """
+
+    def __init__(self, names: Mapping[str, Any] | None) -> None:
+        self._tensors: dict[Tensor, str] = {}
+        self._arrays: dict[int, str] = {}
+        for name, value in (names or {}).items():
+            if isinstance(value, Module):
+                for path, parameter in value.named_parameters():
+                    self._tensors.setdefault(parameter, path)
+            elif isinstance(name, str) and name:
+                for x in value if isinstance(value, (list, tuple)) else [value]:
+                    self._add(name, x)
+
+    def _add(self, name: str, x: Any) -> None:
+        if isinstance(x, Tensor):
+            self._tensors.setdefault(x, name)
+            self._arrays.setdefault(id(x._array), name)
+        elif isinstance(x, np.ndarray):
+            self._arrays.setdefault(id(x), name)
+
+    def of_node(self, node: Node) -> str:
+        """A Tensor's name, "" for none."""
+        return str(self._tensors.get(node) or node.name or "")[:LONGEST]
+
+    def of_array(self, array: Array) -> str:
+        """The name of an array, or of the one that it is a part of; "" for none."""
+        name = self._arrays.get(id(array)) or self._arrays.get(id(array.base), "")
+        return name[:LONGEST]
+
+
+def give_names(steps: Steps, given: Given) -> None:
+    """The user's names to parameters, inputs and results.
+
+    In a loop the name of one round's result is that of all; of h1, h2, ... it is h.
+    """
+    for quantity, array in steps.inputs.items():
+        several = array if isinstance(array, list) else [array]
+        quantity.name = _common(given.of_array(x) for x in several)
+    for key, quantity in steps.values.items():
+        if isinstance(key, Tensor):
+            quantity.name = given.of_node(key) or quantity.name
+        elif isinstance(key, tuple):
+            loop, k = key
+            quantity.name = _common(given.of_node(row[k]) for row in loop.rounds)
+    for quantity in steps.values.values():
+        quantity.shown = bool(quantity.name)
+
+
+Called = dict[Any, tuple[str, bool]]  # by Tensor, or an array's id: its name, whether it is shown
+
+
+def called(steps: Steps, given: Given, names: Names) -> Called:
+    """What each Tensor and each array is called where time steps are written one by one."""
+    found: Called = {}
+    for key, quantity in steps.values.items():
+        if not isinstance(key, tuple):
+            found[key] = quantity.name or names.of(quantity), quantity.shown
+            continue
+        loop, k = key
+        for r, row in enumerate(loop.rounds):
+            own = given.of_node(row[k])
+            own = own if own != quantity.name else ""
+            label = step_of(row[k].scope) or r + 1
+            found[row[k]] = own or f"{names.of(quantity)}_{label}", quantity.shown
+    for quantity, arrays in steps.inputs.items():
+        for r, array in enumerate(arrays) if isinstance(arrays, list) else ():
+            found[id(array)] = given.of_array(array) or "", True
+            if found[id(array)][0] in ("", quantity.name):
+                found[id(array)] = f"{names.of(quantity)}_{r + 1}", True
+    return found
+
+
+def take_names(steps: Steps, called: Called) -> None:
+    """To what stands for one Tensor or one array the name that it is called by."""
+    for key, quantity in steps.values.items():
+        if not isinstance(key, tuple) and not quantity.name:
+            quantity.name, quantity.shown = called.get(key, ("", False))
+
+
+def _common(names: Iterator[str]) -> str:
+    """The name that there is; what several have in common but for their numbers."""
+    found = list(dict.fromkeys(filter(None, names)))
+    bases = {_NUMBER.sub("", name) or name for name in found}
+    if len(found) == 1:
+        return found[0]
+    return bases.pop() if len(bases) == 1 else ""
+
+
+class Names:
+    """Gives a name to each quantity that prints, each name once."""
+
+    def __init__(self, steps: Steps, loss: Node) -> None:
+        self._taken = set(TAKEN)
+        self._names: dict[Quantity, str] = {}
+        self._roles = _roles(steps, loss)
+        known = [*steps.parameters, *steps.inputs, *steps.values.values()]
+        for quantity in known:
+            if quantity.name:
+                self.of(quantity)
+
+    def of(self, quantity: Quantity) -> str:
+        """The quantity's name, an identifier."""
+        if quantity not in self._names:
+            self._names[quantity] = self._free(quantity)
+        return self._names[quantity]
+
+    def shows(self, quantity: Quantity) -> bool:
+        """Whether it has a name that is worth an equation of its own."""
+        return quantity.shown or self._roles.get(quantity) in _OF_INPUT.values()
+
+    def key(self, quantity: Quantity) -> str:
+        """The name under which it is handed over: the user's, if only it is called so."""
+        name = self.of(quantity)
+        same = [q for q in self._names if q.name == quantity.name]
+        return quantity.name if quantity.name and len(same) == 1 else name
+
+    def _free(self, quantity: Quantity) -> str:
+        for name in self._wanted(quantity):
+            name = re.sub(r"\W", "_", name) or "v"
+            name = f"v{name}" if name[0].isdigit() else name
+            if name not in self._taken:
+                break
+        self._taken.add(name)
+        return name
+
+    def _wanted(self, quantity: Quantity) -> Iterator[str]:
+        """Names for it, the best one first."""
+        if quantity.name:
+            firsts = [quantity.name]
+        elif quantity.of is not None:
+            end = "_next" if quantity.kind == "next" else ""
+            firsts = [f"d{self.of(quantity.of)}{end}"]
+        elif quantity in self._roles:
+            firsts = [self._roles[quantity]]
+        else:
+            firsts = {"parameter": ["W"], "input": ["x"]}.get(quantity.kind, LETTERS)
+        yield from firsts
+        yield from (f"{first}_{k}" for k in range(2, 1_000_000) for first in firsts)
+
+
+def _roles(steps: Steps, loss: Node) -> dict[Quantity, str]:
+    """What quantities are by their uses: a state h or c and its start, the loss, an op's input."""
+    found: dict[Quantity, str] = {}
+    for loop in dict.fromkeys(key[0] for key in steps.values if isinstance(key, tuple)):
+        for k, initial in carried(loop).items():
+            quantity = steps.values[loop, k]
+            found[quantity] = _state(loop, k) if quantity.shape else "loss"
+            start = steps.values.get(initial if isinstance(initial, Tensor) else id(initial))
+            if start is not None:
+                found.setdefault(start, f"{found[quantity]}_0")
+            before = _before_activation(loop, k)
+            if before is not None:
+                found.setdefault(steps.values[loop, before], "z")
+    if loss in steps.values:
+        found.setdefault(steps.values[loss], "loss")
+    values = _values(steps)
+    for x in values.values():
+        for name, y in zip(x.op.inputs, x.inputs, strict=False) if isinstance(x, Call) else ():
+            if name in _OF_INPUT and isinstance(y, Symbol):
+                found.setdefault(_viewed(y, values), _OF_INPUT[name])
+    return found
+
+
+def _viewed(symbol: Symbol, values: dict[Quantity, Expression]) -> Quantity:
+    """The quantity, or the one that it is a view of."""
+    value = values.get(symbol.quantity)
+    while isinstance(value, Call) and value.op in VIEWS and isinstance(value.inputs[0], Symbol):
+        symbol = value.inputs[0]
+        value = values.get(symbol.quantity)
+    return symbol.quantity
+
+
+def _before_activation(loop: Loop, k: int) -> int | None:
+    """The result that a state is the activation of, as z in h = tanh(z)."""
+    slots = loop.slots[k]
+    alone = len(slots) == 1 and loop.rounds[0][k].op.elementwise
+    return slots[0].k if alone and isinstance(slots[0], Local) else None
+
+
+def _values(steps: Steps) -> dict[Quantity, Expression]:
+    """What each quantity is set to, in loops in round t."""
+    assigned = [s for block in blocks(steps) for s in block if isinstance(s, Assign)]
+    return {s.target.quantity: s.value for s in assigned if s.target.at in (None, Index(1, 0))}
+
+
+def _state(loop: Loop, k: int) -> str:
+    """h for a state that meets a weight, c for one that does not."""
+    for row, slots in zip(loop.rounds[0], loop.slots, strict=True):
+        if row.op in (matmul, addmm) and any(isinstance(s, Carried) and s.k == k for s in slots):
+            return "h"
+    return "c"

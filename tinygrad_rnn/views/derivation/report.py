@@ -1,0 +1,44 @@
+"""The backward pass as text: each node's gradient, where it comes from, and what its rule sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .walk import Visit
+
+
+def report(derivation: Any) -> str:
+    """One paragraph for each step of the walk."""
+    name = derivation.name
+    lines = [f"L = {name(derivation.loss)} = {derivation.loss.item():.6g}; dL/dL = 1"]
+    for k, visit in enumerate(derivation.walk(), start=1):
+        lines += ["", *_paragraph(k, visit, derivation)]
+    return "\n".join(lines)
+
+
+def _paragraph(k: int, visit: Visit, derivation: Any) -> Iterator[str]:
+    node, gradient = visit.node, visit.gradient
+    yield f"{k}. {derivation.formula(node).text}"
+    yield f"   dL/d{derivation.name(node)}: {_described(gradient)}{_arrivals(visit, derivation)}"
+    for sent in visit.sends:
+        rule = f"{getattr(node.op, 'name', 'leaf')}, to {sent.input}: {sent.rule.text}"
+        yield f"   {rule}    {_described(sent.array)}"
+
+
+def _described(array: Any) -> str:
+    """Shape and Euclidean norm."""
+    return f"{tuple(array.shape)}, norm {float(np.linalg.norm(array)):.4g}"
+
+
+def _arrivals(visit: Visit, derivation: Any) -> str:
+    """Which nodes sent the gradient, where several did."""
+    if len(visit.arrived) < 2:
+        return ""
+    parts = [
+        f"from {derivation.name(node)} {float(np.linalg.norm(array)):.4g}"
+        for node, array in visit.arrived
+    ]
+    return f", the sum of {len(parts)}: {', '.join(parts)}"
