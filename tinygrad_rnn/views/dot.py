@@ -13,6 +13,7 @@ from .style import FRAME, KINDS, LEGEND, MEANINGS, OUTPUT, POINT, Style, arrow_s
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)")
 # Boxes that a band is held by: enough to hold it, few enough to cost no room.
 HOLDS, HOLDS_LAYERS = 4, 6
+HALVES = (("forward",), ("backward",))
 _LAYER = re.compile(r"layer (\d+)")
 
 
@@ -51,7 +52,8 @@ def _frame(scope: Scope, number: int, content: Sequence[str]) -> list[str]:
     indent = "\t" * len(scope)
     label = label_of(cut(scope[-1], LONGEST_NAME), " ")  # the last line keeps arrows off the first
     text = {"label": label, "id": f"c{number}"}
-    head = statement("graph", FRAME | text, len(scope) + 1)
+    style = FRAME | ({"labeljust": "l"} if scope in HALVES else {})  # the turn is at the right
+    head = statement("graph", style | text, len(scope) + 1)
     return [f"{indent}subgraph cluster_{number} {{\n", head, *content, f"{indent}}}\n"]
 
 
