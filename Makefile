@@ -8,7 +8,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RESULTS := benchmarks/results.json
 
-.PHONY: demo examples gallery test check lint types mutants torch bench dist clean
+.PHONY: demo examples gallery test test-browser check lint types mutants torch bench dist clean
 
 demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	@mkdir -p build/matplotlib
@@ -27,6 +27,7 @@ examples: .venv/examples.stamp  ## run the other examples, some of which train f
 	$(BIN)/python examples/09_grade_my_bptt.py
 	$(BIN)/python examples/10_kronecker.py
 	$(BIN)/python examples/11_vanishing_gradients.py
+	$(BIN)/python examples/13_explore.py
 
 gallery: .venv/examples.stamp  ## draw the pictures of docs/gallery.md anew
 	$(BIN)/python docs/gallery.py
@@ -34,6 +35,17 @@ gallery: .venv/examples.stamp  ## draw the pictures of docs/gallery.md anew
 test: .venv/test.stamp  ## every test, doctest, and code block of README and docs
 	@mkdir -p build/matplotlib
 	$(BIN)/python -m pytest -q -n 2
+
+# Pictures of the page go to SCREENSHOTS; those of the docs are made with SCREENSHOTS=docs/images.
+SCREENSHOTS ?= build/browser
+INSTALL_CHROMIUM := apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends chromium fonts-liberation
+
+test-browser: .venv/browser.stamp  ## the page that tg.explore writes, in Chromium
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && $(INSTALL_CHROMIUM); } || \
+		{ echo "test-browser: there is no chromium; install it: sudo apt-get install chromium"; exit 1; }
+	CHROMIUM="$$(command -v chromium)" SCREENSHOTS="$(SCREENSHOTS)" \
+		$(BIN)/python -m pytest -q tests/test_explore_browser.py
 
 check: lint types test  ## what continuous integration runs
 

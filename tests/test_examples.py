@@ -15,12 +15,15 @@ from matplotlib import image
 
 import tinygrad_rnn as tg
 
+from .pages import entries, told
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
 TWO_STEPS, FORECAST, CHAR_RNN = "01_bptt_two_steps", "02_forecast_temperature", "03_char_rnn"
 ADDING, NAMES = "04_adding_problem", "05_names_by_language"
 REVERSE, CHAR_LSTM = "06_reverse_a_string", "07_char_lstm"
 WHERE_FROM, GRADE = "08_where_does_the_gradient_come_from", "09_grade_my_bptt"
 KRONECKER, VANISHING = "10_kronecker", "11_vanishing_gradients"
+EXPLORE = "13_explore"
 SHORT = {
     TWO_STEPS: {},
     FORECAST: {"epochs": 1},
@@ -33,6 +36,7 @@ SHORT = {
     GRADE: {},
     KRONECKER: {},
     VANISHING: {},
+    EXPLORE: {},
 }
 
 
@@ -436,6 +440,27 @@ def test_gradients_vanish_in_the_rnn_and_not_in_the_lstm(tmp_path: Path) -> None
     assert found["products"]["RNN"][0] < 1e-10
     assert found["products"]["LSTM"][0] > 0.1
     assert all(image.imread(path).std() > 0 for path in found["pictures"])
+
+
+# 13: a page to look at
+
+
+def test_the_page_of_two_steps_shows_both_terms(tmp_path: Path) -> None:
+    """What the page's data has for W_hh are the terms that are printed, and their sum is .grad."""
+    found = example(EXPLORE).main(tmp_path / "new" / "folder")
+    assert found["page"].parts[-3:] == ("new", "folder", "13_explore.html")
+    data = told(found["page"])
+    (k,) = [k for k, node in enumerate(data["nodes"]) if node["name"] == "W_hh"]
+    arrays = [
+        entries(sent["array"])
+        for visit in data["walk"]
+        for sent in visit["sends"]
+        if sent["to"] == k
+    ]
+    for array, t in zip(arrays, (2, 1), strict=True):
+        np.testing.assert_allclose(array, found["terms"][t], rtol=1e-12)
+        assert np.abs(array).max() > 0.1
+    np.testing.assert_allclose(sum(arrays), found["dW_hh"], rtol=1e-12)
 
 
 # What several tests compare with

@@ -15,7 +15,7 @@ from .program import compile
 from .tape import no_grad, scope
 from .tensor import Tensor
 from .train import fit
-from .views import derive, draw, render
+from .views import derive, draw, explore, render
 
 __all__ = [
     "Op",
@@ -29,6 +29,7 @@ __all__ = [
     "data",
     "derive",
     "draw",
+    "explore",
     "fit",
     "func",
     "grad",

@@ -21,7 +21,7 @@ from .names import Called, Given, Names, called, give_names, take_names
 from .report import report
 from .source import Source, read
 from .steps import Steps
-from .walk import Formula, Rules, Visit, visits
+from .walk import Formula, Rules, Visit, check_unwritten, visits
 
 FEWEST = 3  # rounds of a loop
 FEW = 3  # time steps that are written one by one
@@ -58,6 +58,7 @@ class Derivation:
     ) -> None:
         self.loss = loss
         self.nodes: list[Tensor] = tape(loss)
+        check_unwritten(self.nodes)
         self._given = Given(names)
         self.wrt: list[Tensor] = self._checked(wrt)
         self._useful = _leading_to(self.wrt, self.nodes)
@@ -77,7 +78,8 @@ class Derivation:
 
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
-        return self._called.get(x if isinstance(x, Tensor) else id(x), ("x", False))[0]
+        keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
+        return next((self._called[key][0] for key in keys if key in self._called), "x")
 
     def formula(self, node: Tensor) -> Formula:
         """How a Tensor of the tape is computed: text and LaTeX; of a leaf its name."""
@@ -94,6 +96,7 @@ class Derivation:
     def latex(self, *, unroll: bool | None = None) -> str:
         """The forward and the backward pass as numbered equations, for KaTeX and MathJax.
 
+        In blocks of at most 24 equations, with an empty line between them.
         unroll: whether each time step has equations of its own; False: one for all t; None: where
         there are few.
         """
@@ -153,7 +156,8 @@ class Derivation:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Notebooks show the equations; terminals the text."""
-        return {"text/markdown": f"$$\n{self.latex()}\n$$", "text/plain": self.text()}
+        blocks = [f"$$\n{block}\n$$" for block in self.latex().split("\n\n")]
+        return {"text/markdown": "\n\n".join(blocks), "text/plain": self.text()}
 
     def __repr__(self) -> str:
         names = ", ".join(self.name(x) for x in self.wrt)

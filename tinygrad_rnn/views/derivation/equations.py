@@ -16,12 +16,19 @@ from .latex import ENTRYWISE, SUM, Latex, in_brackets, letter, step
 from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
+MOST = 24  # equations in one environment: KaTeX refuses long ones
+
 
 def equations(steps: Steps, names: Names) -> str:
-    r"""An align* environment with a \tag for each equation."""
+    r"""align* environments of at most 24 equations, each with a \tag."""
     lines = list(_Equations(steps, names).lines())
     tagged = [rf"{line} \tag{{{k}}}" for k, line in enumerate(lines, start=1)]
-    return "\n".join([r"\begin{align*}", " \\\\\n".join(tagged), r"\end{align*}"])
+    several = [tagged[k : k + MOST] for k in range(0, len(tagged), MOST)]
+    return "\n\n".join(map(_aligned, several))
+
+
+def _aligned(lines: list[str]) -> str:
+    return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
 
 class _Equations:

@@ -238,8 +238,10 @@ def _minus(call: Call) -> Expression:
 def _transpose(call: Call) -> Expression:
     """(xᵀ)ᵀ = x; (a b)ᵀ = bᵀ aᵀ where one of them is a transpose already."""
     (x,), axes = call.inputs, call.settings["axes"]
+    if len(call.shape) < 2:
+        return x
     if not isinstance(x, Call) or axes is not None:
-        return x if len(call.shape) < 2 else None
+        return None
     if x.op is transpose and x.settings["axes"] is None:
         return x.inputs[0]
     if x.op is matmul and len(x.shape) == 2 and any(map(_is_transpose, x.inputs)):

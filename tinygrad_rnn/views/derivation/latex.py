@@ -72,7 +72,8 @@ class Latex:
     def written(self, x: Expression) -> Written:
         """The same with how tightly it holds."""
         if isinstance(x, Symbol):
-            return Written(self._name(x), ATOM)
+            name = self._name(x)
+            return Written(name, RAISED if "^" in name or name.startswith(r"\frac") else ATOM)
         if isinstance(x, Each):
             return Written(rf"{self.within(x.expression, ATOM)}", ATOM)
         if not isinstance(x, Call):
@@ -103,9 +104,15 @@ def number(x: Any) -> Written:
 
 
 def plain(text: str) -> str:
-    r"""Text that means itself inside of \text and \operatorname."""
-    signs = {"\\": r"\backslash ", "{": r"\{", "}": r"\}", "^": r"\^{}", "~": r"\~{}"}
-    return "".join(signs.get(c, f"\\{c}" if c in "_$%&#" else c) for c in text)
+    r"""Text that means itself inside of \text."""
+    return "".join(_SIGNS.get(c, c) for c in text)
+
+
+_SIGNS = {c: f"\\{c}" for c in "_$%&#{}"} | {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+}
 
 
 def letter(name: str, *below: str) -> str:
@@ -116,9 +123,18 @@ def letter(name: str, *below: str) -> str:
     """
     name = re.sub(r"^([A-Za-z])(\d+)$", r"\1_\2", name)
     first, *rest = [part for part in name.split("_") if part] or ["x"]
-    head = plain(first) if len(first) == 1 else rf"\mathrm{{{plain(first)}}}"
-    index = ",".join([plain(part) for part in rest] + list(below))
+    head = first if len(first) == 1 and first.isascii() and first.isalpha() else _word(first)
+    index = ",".join([_in_index(part) for part in rest] + list(below))
     return rf"{head}_{{{index}}}" if index else head
+
+
+def _word(text: str) -> str:
+    """A name of several letters, or of other signs."""
+    return rf"\mathrm{{{text}}}" if re.fullmatch("[A-Za-z.]+", text) else rf"\text{{{plain(text)}}}"
+
+
+def _in_index(text: str) -> str:
+    return text if re.fullmatch("[A-Za-z0-9']+", text) else rf"\text{{{plain(text)}}}"
 
 
 def _add(latex: Latex, x: Call) -> Written:

@@ -171,10 +171,10 @@ def _without_first(repeat: Repeat) -> Repeat:
 
 def _starts(nodes: Sequence[Node]) -> list[bool]:
     """Whether a loop may start at a node: in a time step's scope only at its first node."""
-    before: list[Any] = [None, *(node.scope for node in nodes[:-1])]
+    before: list[Any] = [None, *(node.scope for node in nodes)]
     return [
         step_of(node.scope) is None or node.scope != scope
-        for node, scope in zip(nodes, before, strict=True)
+        for node, scope in zip(nodes, before, strict=False)
     ]
 
 

@@ -87,15 +87,23 @@ def called(steps: Steps, given: Given, names: Names) -> Called:
     """What each Tensor and each array is called where time steps are written one by one."""
     found: Called = {}
     for key, quantity in steps.values.items():
+        name = names.of(quantity)
         if not isinstance(key, tuple):
-            found[key] = quantity.name or names.of(quantity), quantity.shown
+            found[key] = quantity.name or name, quantity.shown
+    taken = {name for name, _ in found.values()}
+    for key, quantity in steps.values.items():
+        if not isinstance(key, tuple):
             continue
         loop, k = key
         for r, row in enumerate(loop.rounds):
             own = given.of_node(row[k])
             own = own if own != quantity.name else ""
             label = step_of(row[k].scope) or r + 1
-            found[row[k]] = own or f"{names.of(quantity)}_{label}", quantity.shown
+            name = own or f"{names.of(quantity)}_{label}"
+            while name in taken:  # u_2 is the second step of u, and also a second u
+                name += "'"
+            taken.add(name)
+            found[row[k]] = name, quantity.shown
     for quantity, arrays in steps.inputs.items():
         for r, array in enumerate(arrays) if isinstance(arrays, list) else ():
             found[id(array)] = given.of_array(array) or "", True

@@ -24,7 +24,7 @@ from ...op import Op
 from ...ops import addmm, concatenate, matmul, reshape, stack, transpose
 from ...ops.parts import gather
 from ...ops.shape import broadcast_to
-from .expression import Call, Each, Expression, Index, Symbol
+from .expression import Call, Each, Expression, Index, Symbol, symbols
 
 Spell = Callable[[Symbol], ast.expr]
 OPERATORS = (ast.BinOp, ast.UnaryOp, ast.Subscript)
@@ -93,10 +93,11 @@ class Speller:
 
     def _array(self, x: Expression, dtype: np.dtype[Any]) -> ast.expr:
         """An input as a function has it that asks for its shape: a number as an array."""
-        if type(x) not in (int, float):
+        computed = isinstance(x, Call) and not x.shape and not any(True for _ in symbols(x))
+        if type(x) not in (int, float) and not computed:
             return self.tree(x)
-        kind = [literal(dtype)] if type(x) is float and dtype not in (np.float64, bool) else []
-        return call("np.array", [literal(x), *kind], [])
+        kind = [literal(dtype)] if type(x) is not int and dtype not in (np.float64, bool) else []
+        return call("np.array", [self.tree(x), *kind], [])
 
 
 def _bound(x: ast.Name | ast.arg) -> str:

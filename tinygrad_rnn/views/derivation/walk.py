@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...op import Array
-from ...tape import Node
+from ...tape import Node, _check_unwritten
 from ...tensor import Tensor, leaf
 from .expression import (
     Call,
@@ -137,6 +137,7 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
     useful: the nodes whose gradients are wanted. Raises: RuntimeError where a tensor was written
     after it was recorded.
     """
+    check_unwritten(nodes)
     loss = nodes[-1]
     totals: dict[Node, Array] = {loss: np.ones(loss.shape, loss.dtype)}
     arrived: dict[Node, list[tuple[Node, Array]]] = {}
@@ -152,6 +153,13 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
                 arrived.setdefault(x, []).append((node, array))
                 sends.append(Sent(_input_name(node, place), place, x, rule, array, totals[x]))
         yield Visit(node, gradient, tuple(arrived.pop(node, ())), tuple(sends))
+
+
+def check_unwritten(nodes: Sequence[Node]) -> None:
+    """Raises: RuntimeError where an input of a node was written after it was used."""
+    for node in nodes:
+        for x in node.inputs:
+            _check_unwritten(x, node)
 
 
 def _input_name(node: Node, place: int) -> str:
