@@ -8,7 +8,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RESULTS := benchmarks/results.json
 
-.PHONY: demo examples test test-browser check lint types mutants torch bench dist clean
+.PHONY: demo examples gallery test test-browser check lint types mutants torch bench dist clean
 
 demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	@mkdir -p build/matplotlib
@@ -28,6 +28,9 @@ examples: .venv/examples.stamp  ## run the other examples, some of which train f
 	$(BIN)/python examples/10_kronecker.py
 	$(BIN)/python examples/11_vanishing_gradients.py
 	$(BIN)/python examples/13_explore.py
+
+gallery: .venv/examples.stamp  ## draw the pictures of docs/gallery.md anew
+	$(BIN)/python docs/gallery.py
 
 test: .venv/test.stamp  ## every test, doctest, and code block of README and docs
 	@mkdir -p build/matplotlib

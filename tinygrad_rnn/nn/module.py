@@ -46,6 +46,12 @@ class Module:
     ...         return x * self.factor
     >>> Scale()(3.0).item(), [name for name, _ in Scale().named_parameters()]
     (6.0, ['factor'])
+
+    Printed it is a tree: each module with the number of entries of all its parameters.
+
+    >>> print(Scale())
+    Scale, 1 parameter
+      factor ()
     """
 
     training = True
@@ -74,6 +80,12 @@ class Module:
         for _, child in self.named_children():
             yield from child.modules()
 
+    def own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters among the attributes, with their names."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield name, value
+
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every parameter once, with its dotted name."""
         seen: set[Parameter] = set()
@@ -83,9 +95,8 @@ class Module:
                 yield name, parameter
 
     def _own_and_inner_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
-        for name, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield prefix + name, value
+        for name, parameter in self.own_parameters():
+            yield prefix + name, parameter
         for name, child in self.named_children():
             yield from child._own_and_inner_parameters(f"{prefix}{name}.")
 
@@ -138,10 +149,11 @@ class Module:
             parameter.data = arrays[name]
 
     def __repr__(self) -> str:
-        own = [f"{name}: {p.shape}" for name, p in vars(self).items() if isinstance(p, Parameter)]
-        inner = [f"{name}: {child!r}" for name, child in self.named_children()]
-        lines = "\n".join(own + inner).replace("\n", "\n  ")
-        return f"{type(self).__name__}(\n  {lines}\n)" if lines else f"{type(self).__name__}()"
+        count = sum(parameter.size for parameter in self.parameters())
+        lines = [f"{type(self).__name__}, {count:,} parameter{'s' if count != 1 else ''}"]
+        lines += [f"{name} {parameter.shape}" for name, parameter in self.own_parameters()]
+        lines += [f"{name}: {child!r}" for name, child in self.named_children()]
+        return "\n".join(lines).replace("\n", "\n  ")
 
 
 def uniform(

@@ -1,5 +1,6 @@
 """Views of what was recorded: its derivation, drawings of it, a page to step through."""
 
+from . import notebook as notebook
 from .derivation import derive
 from .draw import draw
 from .explore import explore

@@ -12,6 +12,7 @@ from pathlib import Path
 import graphviz
 
 FORMATS = {".svg": ["-Tsvg"], ".png": ["-Tpng", "-Gdpi=144", "-Gsize=80,40"]}  # at most inches
+RENDERING_FAILS = (RuntimeError, ValueError)  # no renderer, or one that fails; too much to draw
 MOST_EDGES = 3000  # a layout of many more can take all of a machine's memory
 
 
@@ -43,6 +44,12 @@ def render(
     command = [_find_dot(), "-Kdot", *FORMATS[path.suffix.lower()]]
     _write(path, _run(command, source, timeout))
     return path
+
+
+def svg_of(graph: graphviz.Digraph | str, timeout: float = 60.0) -> str:
+    """The picture as SVG text; arguments and errors are those of `render`."""
+    source = _source(graph)
+    return _run([_find_dot(), "-Kdot", *FORMATS[".svg"]], source, timeout).decode()
 
 
 def _source(graph: graphviz.Digraph | str) -> str:

@@ -28,7 +28,8 @@ def figure(loss: Tensor, derivation: Derivation) -> str:
     nodes = derivation.nodes
     names = {derivation.name(node): node for node in nodes}  # as the page calls them
     with TemporaryDirectory() as folder:
-        picture = render(draw(loss, names=names), Path(folder, "graph.svg"))
+        whole = draw(loss, names=names, fold=False, legend=False, max_nodes=10 * len(nodes))
+        picture = render(whole, Path(folder, "graph.svg"))
         root = ElementTree.fromstring(picture.read_bytes())
     waiting: defaultdict[str, list[int]] = defaultdict(list)
     numbers = {node: k for k, node in enumerate(nodes)}
