@@ -8,7 +8,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RESULTS := benchmarks/results.json
 
-.PHONY: demo examples gallery test test-browser check lint types mutants torch bench dist clean
+.PHONY: demo examples gallery test test-browser check lint types mutants katex torch bench dist clean
 
 demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	@mkdir -p build/matplotlib
@@ -27,6 +27,7 @@ examples: .venv/examples.stamp  ## run the other examples, some of which train f
 	$(BIN)/python examples/09_grade_my_bptt.py
 	$(BIN)/python examples/10_kronecker.py
 	$(BIN)/python examples/11_vanishing_gradients.py
+	$(BIN)/python examples/12_write_my_backward_pass.py
 	$(BIN)/python examples/13_explore.py
 
 gallery: .venv/examples.stamp  ## draw the pictures of docs/gallery.md anew
@@ -58,6 +59,10 @@ types: .venv/dev.stamp
 
 mutants: .venv/test.stamp  ## change every derivative rule in turn; a test must notice
 	$(BIN)/python -m tests.mutants
+
+katex: .venv/test.stamp  ## render the equations of tg.derive with KaTeX; needs node and npm
+	npm install --silent --no-audit --no-fund --prefix build/node katex@0.16
+	$(BIN)/python -m pytest -q tests/test_derive.py -k katex
 
 torch: .venv/test.stamp  ## compare everything with PyTorch; needs a large download
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

@@ -23,6 +23,7 @@ ADDING, NAMES = "04_adding_problem", "05_names_by_language"
 REVERSE, CHAR_LSTM = "06_reverse_a_string", "07_char_lstm"
 WHERE_FROM, GRADE = "08_where_does_the_gradient_come_from", "09_grade_my_bptt"
 KRONECKER, VANISHING = "10_kronecker", "11_vanishing_gradients"
+SOURCE = "12_write_my_backward_pass"
 EXPLORE = "13_explore"
 SHORT = {
     TWO_STEPS: {},
@@ -461,6 +462,18 @@ def test_the_page_of_two_steps_shows_both_terms(tmp_path: Path) -> None:
         np.testing.assert_allclose(array, found["terms"][t], rtol=1e-12)
         assert np.abs(array).max() > 0.1
     np.testing.assert_allclose(sum(arrays), found["dW_hh"], rtol=1e-12)
+
+
+def test_the_derived_source_is_the_derivation_by_hand() -> None:
+    """It agrees with the referee to 1e-12, in two loops of at most 40 lines."""
+    found = example(SOURCE).main()
+    assert found["loss"] == pytest.approx(found["by_hand"], rel=1e-13)
+    assert set(found["differences"]) == {"W_xh", "W_hh", "W_hy", "b_h", "b_y"}
+    assert max(found["differences"].values()) < 1e-12
+    function = found["source"][found["source"].index("def loss_and_gradients") :].splitlines()
+    assert len(function) <= 40
+    assert sum(line.lstrip().startswith("for t in") for line in function) == 2
+    assert "        dh_next = W_hh.T @ dz" in function
 
 
 # What several tests compare with
