@@ -239,6 +239,31 @@ def test_a_value_used_after_its_successor_is_carried_right() -> None:
     judge(loss)
 
 
+def test_indices_that_differ_from_step_to_step_are_inputs() -> None:
+    """-log p_t[target_t] is rolled too: the targets are a row of numbers, by their name."""
+    p, targets = parameters(), np.random.default_rng(0).integers(O, size=T)
+    h: Any = np.zeros((H, 1))
+    loss: Any = 0.0
+    for t in range(T):
+        h = tg.tanh(p["W_hh"] @ h + p["b_h"])
+        loss = loss - tg.log(tg.softmax(p["W_hy"] @ h, axis=0)[targets[t], 0])
+    derivation = judge(loss, names={"targets": targets})
+    assert np.array_equal(derivation.inputs["targets"], targets)
+    source = derivation.numpy_source()
+    assert "[targets[t], 0]" in source
+    assert source.count("for t in") == 2
+
+
+def test_what_is_printed_is_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a wrong rule in the place of tanh's, every view is wrong in just that way."""
+    loss, names = two_steps()
+    monkeypatch.setattr(tg.tanh, "edges", (lambda g, z, x: g * (1.0 - z) * (1.0 - z),))
+    derivation = tg.derive(loss, names=names)
+    assert "dL/dz_2 += dL/dh2 * (1.0 - h2) * (1.0 - h2)" in derivation.text()
+    assert r"\left(1 - h_{2}\right) \odot \left(1 - h_{2}\right)" in derivation.latex()
+    assert "* (1.0 - h2) * (1.0 - h2)" in derivation.numpy_source()
+
+
 def test_float32_stays_float32() -> None:
     """Gradients have their parameters' dtype."""
     layer = nn.RNN(I, H, rng=0, dtype=np.float32)
@@ -498,7 +523,7 @@ def test_names_come_from_lists_modules_and_arrays() -> None:
     derivation = judge(loss, names={"rnn": layer, "x": x, "s": hs})
     source = derivation.numpy_source()
     assert derivation.inputs["x"].shape == (T, B, I)
-    assert "weight_hh_l0" in derivation.parameters
+    assert "rnn.weight_hh_l0" in derivation.parameters
     assert "s[t] = np.tanh(" in source
     assert [derivation.name(h) for h in hs] == [f"s_{t + 1}" for t in range(T)]
 
@@ -512,6 +537,14 @@ def test_names_of_any_kind_are_identifiers_in_the_source(name: str) -> None:
     V = tg.Tensor(np.ones((2, 2)), requires_grad=True, name="W")
     derivation = judge((W @ V).sum())
     assert derivation.parameters[name] is W.data
+
+
+def test_no_two_tensors_go_by_one_name() -> None:
+    """Whatever is repeated: layers, gates, steps, made-up letters."""
+    output, _ = nn.LSTM(I, H, 2, rng=0)(np.ones((T, B, I)))
+    derivation = tg.derive((output * output).mean())
+    called = [derivation.name(x) for x in derivation.nodes]
+    assert len(set(called)) == len(called)
 
 
 def test_two_of_one_name_are_told_apart() -> None:

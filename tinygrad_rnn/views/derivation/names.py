@@ -36,12 +36,13 @@ class Given:
 
     def __init__(self, names: Mapping[str, Any] | None) -> None:
         self._tensors: dict[Tensor, str] = {}
+        self._parts: dict[Tensor, str] = {}  # of modules; a name of its own comes first
         self._arrays: dict[int, str] = {}
         self._numbers: dict[tuple[int, ...], str] = {}
         for name, value in (names or {}).items():
             if isinstance(value, Module):
                 for path, parameter in value.named_parameters():
-                    self._tensors.setdefault(parameter, path)
+                    self._parts.setdefault(parameter, f"{name}.{path}")
             elif isinstance(name, str) and name:
                 for x in value if isinstance(value, (list, tuple)) else [value]:
                     self._add(name, x)
@@ -57,7 +58,8 @@ class Given:
 
     def of_node(self, node: Node) -> str:
         """A Tensor's name, "" for none."""
-        return str(self._tensors.get(node) or node.name or "")[:LONGEST]
+        name = self._tensors.get(node) or self._parts.get(node) or node.name or ""
+        return str(name)[:LONGEST]
 
     def of_array(self, array: Array) -> str:
         """The name of an array, or of the one that it is a part of; "" for none."""
