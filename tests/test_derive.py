@@ -264,6 +264,30 @@ def test_what_is_printed_is_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "* (1.0 - h2) * (1.0 - h2)" in derivation.numpy_source()
 
 
+def test_gradients_share_no_memory() -> None:
+    """Not with each other, nor with inputs, and they can be written to: clipped, scaled."""
+    a, b, c = (tg.Tensor(np.ones(3), requires_grad=True, name=n) for n in "abc")
+    x = np.arange(3.0)
+    derivation = judge(((a + b) * x).sum() + c.sum() * a.sum(), names={"x": x})
+    _, gradients = executed(derivation)
+    arrays = [*gradients.values(), *derivation.inputs.values(), *derivation.parameters.values()]
+    for k, array in enumerate(arrays):
+        assert array.flags.writeable
+        assert not any(np.may_share_memory(array, other) for other in arrays[:k])
+
+
+def test_a_step_that_all_others_read_gets_the_sum() -> None:
+    """Every step reads the first state besides the one before it, as in attention."""
+    p, x = parameters(), np.random.default_rng(0).normal(size=(T, I, B))
+    states: list[Any] = [np.zeros((H, B))]
+    for t in range(T):
+        new = state(p, x[t], states[-1])
+        states.append(new)
+        states[-1] = new * (states[1] + 1.0)
+    source = judge(sum(((h * h).sum() for h in states[2:]), states[1].sum())).numpy_source()
+    assert "for t in reversed" in source
+
+
 def test_float32_stays_float32() -> None:
     """Gradients have their parameters' dtype."""
     layer = nn.RNN(I, H, rng=0, dtype=np.float32)

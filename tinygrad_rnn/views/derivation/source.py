@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.parts import scatter, unslice
+from ...ops.shape import broadcast_to
 from .backward import is_part
 from .expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
 from .inline import blocks
@@ -31,6 +32,7 @@ class Source:
         self.single = _single(steps, results)
         self.lines: list[str] = []
         self._begun: set[Quantity] = set()
+        self._handed: set[Quantity] = set()  # gradients that a parameter's gradient is
         added = [s for block in blocks(steps) for s in block if isinstance(s, Add)]
         self.indexed = {s.target.quantity for s in added if is_part(s.value)}
 
@@ -116,7 +118,7 @@ class Source:
 
     def _assign(self, statement: Assign, depth: int) -> None:
         target, quantity = statement.target, statement.target.quantity
-        value = self.speller.text(statement.value)
+        value = self.speller.text(statement.value) + self._copied(statement)
         by_round = target.at is not None and quantity not in self.single
         if by_round and target.at is not None and not target.at.times:
             name = self.names.of(quantity)
@@ -124,6 +126,18 @@ class Source:
             self._begun.add(quantity)
             return
         self._write(depth, f"{self.speller.text(target)} = {value}")
+
+    def _copied(self, statement: Assign) -> str:
+        """`.copy()` where a gradient would share memory with another result or an input."""
+        value, of = statement.value, statement.target.quantity.of
+        if of is None or of.kind != "parameter":
+            return ""
+        repeats = isinstance(value, Call) and value.op is broadcast_to and any(symbols(value))
+        if not isinstance(value, Symbol):
+            return ".copy()" if repeats else ""
+        shared = value.quantity in self._handed or value.quantity.of is None
+        self._handed.add(value.quantity)
+        return ".copy()" if shared and value.shape else ""
 
     def _add(self, statement: Add, depth: int) -> None:
         value, target = statement.value, self.speller.text(statement.target)
