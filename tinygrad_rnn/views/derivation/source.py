@@ -15,7 +15,7 @@ from .backward import is_part
 from .expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
 from .inline import blocks
 from .names import Names
-from .spelling import Speller, call, literal, position, variable
+from .spelling import Speller, call, literal, variable
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
 INDENT = "    "
@@ -71,15 +71,7 @@ class Source:
         base = variable(self.names.of(symbol.quantity))
         if symbol.at is None or symbol.quantity in self.single:
             return base
-        return ast.Subscript(value=base, slice=self._round(symbol.at), ctx=ast.Load())
-
-    def _round(self, at: Index) -> ast.expr:
-        """The round as an index; those near the end counted from T."""
-        if at.times or at.plus < 0 or at.plus != self.rounds - 1:
-            if at.times < 0 and at.plus == self.rounds - 1:
-                return ast.parse("T - 1 - t", mode="eval").body
-            return position(at)
-        return ast.parse("T - 1", mode="eval").body
+        return ast.Subscript(value=base, slice=self.speller.round(symbol.at), ctx=ast.Load())
 
     def _block(self, statements: list[Statement], depth: int) -> None:
         for statement in statements:

@@ -91,9 +91,17 @@ class Speller:
         """A setting; numbers in an index may be symbols."""
         if isinstance(value, Symbol):
             return self._spell(value)
+        if isinstance(value, Index):
+            return self.round(value)
         if isinstance(value, tuple):
             return ast.Tuple(elts=[self.literal(x, index) for x in value], ctx=ast.Load())
         return literal(value, index)
+
+    def round(self, at: Index) -> ast.expr:
+        """The round that an index means; those near the end counted from T."""
+        if self.rounds > 1 and at.times < 1 and at.plus == self.rounds - 1:
+            return ast.parse("T - 1 - t" if at.times else "T - 1", mode="eval").body
+        return position(at)
 
     def in_brackets(self, x: Expression) -> ast.expr:
         """A part of an index: an array, or a slice and such."""
