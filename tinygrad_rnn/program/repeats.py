@@ -50,7 +50,8 @@ class Repeats:
         """
         allowed = np.asarray(starts[start:end], bool)
         found = []
-        for size, ahead in enumerate(self._ahead, start=1):
+        largest = (end - start) // fewest
+        for size, ahead in enumerate(self._ahead[:largest], start=1):
             places = np.arange(start, min(end, len(ahead)))
             if not len(places):
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from .steps import VIEWS, Assign, Steps, carried
 TAKEN = {"T", "inputs", "loss_and_gradients", "np", "parameters", "t", *keyword.kwlist}
 LONGEST = 40  # characters
 _NUMBER = re.compile(r"_?\d+$")
-LETTERS = ["u", "v", "q", "r", "s", "p", "a", "e", "f"]  # z is an activation's input
+LETTERS = ("u", "v", "q", "r", "s", "p", "a", "e", "f")  # z is an activation's input
 # By the name of an op's input what is given to it.
 _OF_INPUT = {"logits": "y", "targets": "targets", "index": "index", "condition": "mask"}
 
@@ -145,6 +146,7 @@ class Names:
     def __init__(self, steps: Steps, loss: Node) -> None:
         self._taken = set(TAKEN)
         self._names: dict[Quantity, str] = {}
+        self._untried: dict[tuple[str, ...], Iterator[str]] = {}
         self._roles = _roles(steps, loss)
         known = [*steps.parameters, *steps.inputs, *steps.values.values()]
         for quantity in known:
@@ -170,7 +172,8 @@ class Names:
         return quantity.name if quantity.name and len(same) == 1 else name
 
     def _free(self, quantity: Quantity) -> str:
-        for name in self._wanted(quantity):
+        firsts = self._wanted(quantity)
+        for name in self._untried.setdefault(firsts, _numbered(firsts)):
             name = re.sub(r"\W", "_", name) or "v"
             name = f"v{name}" if name[0].isdigit() else name
             if name not in self._taken:
@@ -178,19 +181,22 @@ class Names:
         self._taken.add(name)
         return name
 
-    def _wanted(self, quantity: Quantity) -> Iterator[str]:
+    def _wanted(self, quantity: Quantity) -> tuple[str, ...]:
         """Names for it, the best one first."""
         if quantity.name:
-            firsts = [quantity.name]
-        elif quantity.of is not None:
+            return (quantity.name,)
+        if quantity.of is not None:
             end = "_next" if quantity.kind == "next" else ""
-            firsts = [f"d{self.of(quantity.of)}{end}"]
-        elif quantity in self._roles:
-            firsts = [self._roles[quantity]]
-        else:
-            firsts = {"parameter": ["W"], "input": ["x"]}.get(quantity.kind, LETTERS)
-        yield from firsts
-        yield from (f"{first}_{k}" for k in range(2, 1_000_000) for first in firsts)
+            return (f"d{self.of(quantity.of)}{end}",)
+        if quantity in self._roles:
+            return (self._roles[quantity],)
+        return {"parameter": ("W",), "input": ("x",)}.get(quantity.kind, LETTERS)
+
+
+def _numbered(firsts: tuple[str, ...]) -> Iterator[str]:
+    """The names, and then again with numbers."""
+    yield from firsts
+    yield from (f"{first}_{k}" for k in count(2) for first in firsts)
 
 
 def _roles(steps: Steps, loss: Node) -> dict[Quantity, str]:
