@@ -38,6 +38,7 @@ FLOORS = {
     "optim": 3,
     "bptt": 3,
     "calculus": 3,
+    "expressions": 3,
     "func": 3,
     "interop": 3,
     "differences": 3,

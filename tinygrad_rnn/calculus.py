@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from . import func
+from .expressions.expression import Recorder, Symbol, is_one, named, sent_back
+from .expressions.spelling import Speller, variable
 from .from_numpy import numeric
 from .op import Array, Op, array, describe
 from .ops import positive, relu, sigmoid, tanh
 from .tape import tape
-from .tensor import Tensor
+from .tensor import Tensor, leaf
 
 __all__ = [
     "KroneckerJacobian",
@@ -34,12 +36,12 @@ __all__ = [
 LAYOUTS = ("numerator", "denominator")
 ORDERS = ("F", "C")
 BY = ("vec(W)", "vec(W.T)")
-# By name: the operation, whose own rule gives the slope, and how the slope is printed.
-ACTIVATIONS: dict[str, tuple[Op, str]] = {
-    "identity": (positive, ""),
-    "relu": (relu, "z > 0"),
-    "sigmoid": (sigmoid, "h (1 - h)"),
-    "tanh": (tanh, "1 - h²"),
+# By name: the operation, whose own rule gives the slope and is printed.
+ACTIVATIONS: dict[str, Op] = {
+    "identity": positive,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
 }
 
 
@@ -186,10 +188,26 @@ def kronecker_jacobian(
     e = _column(name, "e", _plain(name, "e", e), I, f"I = {I} from W {W.shape}")
     if np.ndim(offset):
         offset = _column(name, "offset", _plain(name, "offset", offset), H, f"H = {H}")
-    act, slope = ACTIVATIONS[activation]
+    act = ACTIVATIONS[activation]
     z = M @ e + offset
     diag = act.edges[0](np.ones_like(z), act(z), z)
-    return KroneckerJacobian(diag, e, W.shape, transposed == (by == "vec(W)"), by, layout, slope)
+    return KroneckerJacobian(
+        diag, e, W.shape, transposed == (by == "vec(W)"), by, layout, slope_of(act)
+    )
+
+
+def slope_of(act: Op) -> str:
+    """The derivative of h = act(z) by z as a formula, printed from the op's rule; "" where it is 1.
+
+    >>> [slope_of(act) for act in ACTIVATIONS.values()]
+    ['', 'where(z > 0, 1, 0)', 'h * (1 - h)', '1 - h²']
+    """
+    z, one = Tensor(0.5, requires_grad=True), leaf(np.ones(()))
+    h = act(z)
+    known = {z: Symbol(named("z", z)), h: Symbol(named("h", h)), one: 1.0}
+    ((_, slope, _),) = sent_back(h, one, Recorder(known, np.ndarray.item))
+    speller = Speller(lambda symbol: variable(symbol.quantity.name), plain=True)
+    return "" if is_one(slope) else speller.text(slope)
 
 
 def jacobian(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..expressions.expression import Expression, Recorder, Symbol, named, sent_back
+from ..expressions.spelling import Speller, variable
 from ..tape import Node
 from ..tensor import Tensor, leaf
-from .derivation.expression import Expression, Quantity, Recorder, Symbol, sent_back
-from .derivation.spelling import Speller, variable
 from .derivation.walk import ELLIPSIS, written_size
 from .labels import cut, is_array
 
@@ -26,7 +26,7 @@ def rule_text(node: Node, place: int, names: Mapping[Node, str] | None = None) -
     >>> W, h = (tg.Tensor(np.ones((2, 2)), requires_grad=True) for _ in range(2))
     >>> z = W @ h
     >>> rule_text(z, 0), rule_text(z, 1, {W: "W"}), rule_text(tg.tanh(z), 0)
-    ('g @ b.T', 'W.T @ g', 'g * (1.0 - z * z)')
+    ('g @ b.T', 'W.T @ g', 'g * (1 - z²)')
     """
     return rule_texts(node, names)[place]
 
@@ -46,7 +46,7 @@ def rule_texts(node: Node, names: Mapping[Node, str] | None = None) -> dict[int,
     def constant(x: Any) -> Expression:
         return arrays.get(id(x), _symbol(x, "…")) if x.ndim else x.item()
 
-    speller = Speller(lambda symbol: variable(symbol.quantity.name), module="")
+    speller = Speller(lambda symbol: variable(symbol.quantity.name), plain=True)
     with np.errstate(all="ignore"):
         return {
             place: _written(speller, rule)
@@ -55,7 +55,7 @@ def rule_texts(node: Node, names: Mapping[Node, str] | None = None) -> dict[int,
 
 
 def _symbol(x: Any, name: str) -> Symbol:
-    return Symbol(Quantity("value", x.shape, x.dtype, name=name))
+    return Symbol(named(name, x))
 
 
 def _written(speller: Speller, rule: Expression) -> str:

@@ -13,12 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import scatter, unslice
-from ...ops.shape import broadcast_to
-from ...tape import Node
-from ...tensor import Tensor, leaf
-from .expression import (
+from ...expressions.expression import (
     Call,
     Expression,
     Index,
@@ -31,6 +26,11 @@ from .expression import (
     symbols,
     total,
 )
+from ...ops.parts import _getitem as getitem
+from ...ops.parts import scatter, unslice
+from ...ops.shape import broadcast_to
+from ...tape import Node
+from ...tensor import Tensor, leaf
 from .loops import Carried, Fixed, From, Local, Loop, Slot
 from .steps import VIEWS, Add, Assign, For, Statement, Steps, Values, Zero, carried, family, forward
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ...expressions.expression import Call, Expression, Quantity, Symbol, parts
 from ...op import Array
 from ...ops.shape import cast
-from .expression import Call, Expression, Quantity, Symbol, parts
 from .names import Names
 from .steps import Add, Assign, Statement, Steps, Zero
 

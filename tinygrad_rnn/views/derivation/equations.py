@@ -9,10 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from ...expressions.expression import Call, Expression, Quantity, Symbol
+from ...expressions.latex import ENTRYWISE, SUM, Latex, letter, step
 from ...ops.parts import unslice
-from .expression import Call, Expression, Quantity, Symbol
 from .inline import blocks
-from .latex import ENTRYWISE, SUM, Latex, letter, step
 from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
 

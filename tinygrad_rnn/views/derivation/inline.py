@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from .expression import (
+from ...expressions.expression import (
     Call,
     Each,
     Expression,

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from ...bptt.walk import step_of
+from ...expressions.expression import Index
 from ...op import Array
 from ...program.repeats import Repeat, Repeats
 from ...program.simplify import hashable
 from ...tape import Node
 from ...tensor import Tensor
-from .expression import Index
 
 MOST = 400  # ops in a round
 TRIES = 8  # sizes that are looked at for each loop

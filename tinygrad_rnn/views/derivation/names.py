@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ...bptt.walk import step_of
+from ...expressions.expression import Call, Expression, Index, Quantity, Symbol
 from ...nn import Module
 from ...op import Array
 from ...ops import addmm, matmul
 from ...tape import Node
 from ...tensor import Tensor
-from .expression import Call, Expression, Index, Quantity, Symbol
 from .inline import blocks
 from .loops import Carried, Local, Loop
 from .steps import VIEWS, Assign, Steps, carried

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ...expressions.expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
+from ...expressions.spelling import Speller, call, literal, variable
 from ...ops.parts import scatter, unslice
 from ...ops.shape import broadcast_to
 from .backward import is_part
-from .expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
 from .inline import blocks
 from .names import Names
-from .spelling import Speller, call, literal, variable
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
 INDENT = "    "

@@ -13,12 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...op import Array
-from ...ops import reshape, transpose
-from ...ops.parts import _getitem as getitem
-from ...tape import Node
-from ...tensor import Tensor
-from .expression import (
+from ...expressions.expression import (
     Call,
     Each,
     Expression,
@@ -27,6 +22,11 @@ from .expression import (
     Symbol,
     simpler,
 )
+from ...op import Array
+from ...ops import reshape, transpose
+from ...ops.parts import _getitem as getitem
+from ...tape import Node
+from ...tensor import Tensor
 from .loops import Carried, Fixed, From, Loop, Row, Slot, affine, array_of
 
 VIEWS = (getitem, reshape, transpose)

@@ -7,22 +7,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...op import Array
-from ...tape import Node, _check_unwritten
-from ...tensor import Tensor, leaf
-from .expression import (
+from ...expressions.expression import (
     Call,
     Expression,
     Quantity,
     Recorder,
     Symbol,
     inner,
+    named,
     parts,
     sent_back,
     simpler,
 )
-from .latex import Latex, letter
-from .spelling import Speller, variable
+from ...expressions.latex import Latex, letter
+from ...expressions.spelling import Speller, variable
+from ...op import Array
+from ...tape import Node, _check_unwritten
+from ...tensor import Tensor, leaf
 
 LONGEST = 300  # parts of a formula
 ELLIPSIS = Symbol(Quantity("value", (), np.dtype(float), name="..."))
@@ -69,7 +70,7 @@ class Rules:
 
     def __init__(self, name: Callable[[Any], str]) -> None:
         self._name = name
-        self._speller = Speller(lambda symbol: variable(symbol.quantity.name), module="")
+        self._speller = Speller(lambda symbol: variable(symbol.quantity.name), plain=True)
         self._latex = Latex(lambda symbol: _latex_name(symbol.quantity))
 
     def forward(self, node: Node) -> Formula:
@@ -96,7 +97,7 @@ class Rules:
             return x.item()
         if not isinstance(x, (Tensor, np.ndarray, np.generic)):
             return x
-        return Symbol(Quantity("value", x.shape, x.dtype, name=self._name(x)))
+        return Symbol(named(self._name(x), x))
 
     def gradient(self, x: Node) -> Symbol:
         """dL/dx by its name."""

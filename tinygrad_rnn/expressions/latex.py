@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...op import Op
-from ...ops import (
+from ..op import Op
+from ..ops import (
     abs,
     add,
     addmm,
@@ -41,10 +41,10 @@ from ...ops import (
     transpose,
     where,
 )
-from ...ops.likelihood import likelihood_gradient, negative_log_likelihood
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import gather
-from ...ops.shape import broadcast_to, cast
+from ..ops.likelihood import likelihood_gradient, negative_log_likelihood
+from ..ops.parts import _getitem as getitem
+from ..ops.parts import gather
+from ..ops.shape import broadcast_to, cast
 from .expression import Call, Each, Expression, Index, Symbol, alike
 from .spelling import literal
 

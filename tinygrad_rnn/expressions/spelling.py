@@ -19,23 +19,42 @@ from typing import Any
 
 import numpy as np
 
-from ...from_numpy import numpy_name
-from ...op import Op
-from ...ops import addmm, concatenate, matmul, reshape, stack, transpose
-from ...ops.parts import gather
-from ...ops.shape import broadcast_to
-from .expression import Call, Each, Expression, Index, Symbol, symbols
+from ..from_numpy import numpy_name
+from ..op import Op
+from ..ops import (
+    addmm,
+    concatenate,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    matmul,
+    multiply,
+    not_equal,
+    reshape,
+    stack,
+    transpose,
+)
+from ..ops.parts import gather
+from ..ops.shape import broadcast_to
+from .expression import Call, Each, Expression, Index, Symbol, alike, symbols
 
 Spell = Callable[[Symbol], ast.expr]
 OPERATORS = (ast.BinOp, ast.UnaryOp, ast.Subscript)
 
 
 class Speller:
-    """Writes expressions down; keeps the functions that they need, in `functions`."""
+    """Writes expressions down; keeps the functions that they need, in `functions`.
 
-    def __init__(self, spell: Spell, rounds: int = 0, module: str = "np.") -> None:
-        self._spell, self.module = spell, module
-        self.rounds = rounds  # those of which there are T
+    spell: what a symbol is called. rounds: those of which there are T. plain: for people, without
+    `np.`, with 1 for 1.0 and h² for h * h.
+    """
+
+    def __init__(self, spell: Spell, rounds: int = 0, *, plain: bool = False) -> None:
+        self._spell, self._plain = spell, plain
+        self.module = "" if plain else "np."
+        self.rounds = rounds
         self.functions: dict[str, ast.FunctionDef] = {}
 
     def text(self, expression: Expression) -> str:
@@ -47,7 +66,9 @@ class Speller:
         if isinstance(x, Symbol):
             return self._spell(x)
         if not isinstance(x, Call):
-            return literal(x)
+            return literal(int(x) if self._plain and _is_whole(x) else x)
+        if self._plain and (x.op in _SIGNS or (x.op is multiply and alike(*x.inputs))):
+            return self._as_read(x)
         if x.op in _SPECIAL:
             return _SPECIAL[x.op](self, x)
         form, name = single_return(x.op), numpy_name(x.op)
@@ -58,6 +79,15 @@ class Speller:
         if form is not None and not _repeats(form, x):
             return self._in_place(x, form)
         return self._function(x)
+
+    def _as_read(self, x: Call) -> ast.expr:
+        """A comparison by its sign, a square as h²."""
+        a, b = map(self.tree, x.inputs)
+        if x.op in _SIGNS:
+            return ast.Compare(left=a, ops=[_SIGNS[x.op]()], comparators=[b])
+        if isinstance(a, ast.Name):
+            return variable(f"{a.id}²")
+        return ast.BinOp(left=a, op=ast.Pow(), right=ast.Constant(value=2))
 
     def several(self, inputs: tuple[Expression, ...]) -> ast.expr:
         """A list of inputs, or what they are for each t."""
@@ -121,6 +151,10 @@ def _bound(x: ast.Name | ast.arg) -> str:
     if isinstance(x, ast.arg):
         return x.arg
     return x.id if isinstance(x.ctx, ast.Store) else ""
+
+
+def _is_whole(x: Any) -> bool:
+    return type(x) is float and np.isfinite(x) and x == int(x)
 
 
 def call(name: str, inputs: list[ast.expr], settings: Iterable[tuple[str, ast.expr]]) -> ast.Call:
@@ -229,6 +263,16 @@ _SPECIAL: dict[Op, Callable[[Speller, Call], ast.expr]] = {
     reshape: _reshape,
     stack: _joined,
     transpose: _transpose,
+}
+
+
+_SIGNS: dict[Op, type[ast.cmpop]] = {
+    equal: ast.Eq,
+    greater: ast.Gt,
+    greater_equal: ast.GtE,
+    less: ast.Lt,
+    less_equal: ast.LtE,
+    not_equal: ast.NotEq,
 }
 
 

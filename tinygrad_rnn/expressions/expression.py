@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ...op import Array, Op, Term
-from ...ops import add, divide, matmul, multiply, negative, power, reshape, sum, transpose
-from ...ops.elementwise import positive
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import unslice
-from ...ops.shape import broadcast_to, cast
-from ...tape import Mode, Node, _fitted, in_mode
-from ...tensor import Tensor, leaf
+from ..op import Array, Op, Term
+from ..ops import add, divide, matmul, multiply, negative, power, reshape, sum, transpose
+from ..ops.elementwise import positive
+from ..ops.parts import _getitem as getitem
+from ..ops.parts import unslice
+from ..ops.shape import broadcast_to, cast
+from ..tape import Mode, Node, _fitted, in_mode
+from ..tensor import Tensor, leaf
 
 Expression = Any  # a Call, a Symbol, or a number or such as it is
 Shape = tuple[int, ...]
@@ -43,6 +43,11 @@ class Quantity:
     rounds: int = 0
     name: str = ""
     shown: bool = False
+
+
+def named(name: str, x: Any) -> Quantity:
+    """A value of x's shape and dtype by this name."""
+    return Quantity("value", x.shape, x.dtype, name=name)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+"""What ops and rules do, as expressions of names: recorded, made simpler, written as text."""
+
+from .expression import Call, Expression, Recorder, Symbol
+from .latex import Latex
+from .spelling import Speller
+
+__all__ = ["Call", "Expression", "Latex", "Recorder", "Speller", "Symbol"]
