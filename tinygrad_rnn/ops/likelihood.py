@@ -33,9 +33,9 @@ def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _floats(x: Any) -> Any:
-    """Whole numbers as floats, which know -inf; floats as they are."""
+    """Whole numbers as floats, which know -inf; all else as it is."""
     x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(float)
+    return x.astype(float) if x.dtype.kind in "iub" else x
 
 
 def _powers(x: Any, axis: Axis) -> tuple[Any, Any, Any]:

@@ -1,7 +1,7 @@
 """The pass spelled out entry by entry, for tiny sizes.
 
-The ops run on arrays whose entries are Terms of names: NumPy adds and multiplies them as it does
-numbers. A sum stays a sum when it is multiplied, so that (1 - h²) is not torn apart.
+The ops run on arrays whose entries are sums and products of names: NumPy adds and multiplies them
+as it does numbers. A sum stays a sum when it is multiplied, so that (1 - h²) is not torn apart.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .steps import Add, Assign, Statement, Steps, Zero
 
 MOST = 300  # lines
 BEFORE = 10**9  # more than all names
-LONGEST = 60  # characters of a gradient that stands in another's formula
+LONGEST = 20  # characters of a gradient that stands in another's formula
 
 
 @dataclass(frozen=True)
@@ -242,10 +242,12 @@ def _bare(text: str) -> str:
 
 def spelled_out(steps: Steps, names: Names) -> str:
     """Each entry of each quantity in a line; forward, then the gradients."""
-    return "\n".join(_Spelled(steps, names).lines())
+    return "\n".join(Spelled(steps, names).lines())
 
 
-class _Spelled:
+class Spelled:
+    """A pass on arrays of entries. arrays: what each quantity is, as far as the lines have come."""
+
     def __init__(self, steps: Steps, names: Names) -> None:
         self.steps, self.names = steps, names
         self.arrays: dict[Quantity, Array] = {}
@@ -271,7 +273,7 @@ class _Spelled:
         if isinstance(statement, Zero):
             self.arrays[quantity] = np.zeros(quantity.shape, object)
             return
-        value = self._evaluated(statement.value)
+        value = self.evaluated(statement.value)
         if isinstance(statement, Add):
             value = np.asarray(self.arrays[quantity] + value, object)
         if quantity.dtype.kind != "f":
@@ -284,13 +286,13 @@ class _Spelled:
 
     def _kept(self, quantity: Quantity, value: Array) -> Array:
         """The entries as they stand in later formulas: values by their names, short gradients."""
-        named = self._named(quantity, np.vectorize(lambda x: entry(x).value)(value))
+        named = self._named(quantity, np.vectorize(lambda x: entry(x).value, otypes=[float])(value))
         if quantity.of is None:
             return named
         long = np.vectorize(lambda x: len(str(entry(x))) > LONGEST, otypes=[bool])(value)
         return np.asarray(np.where(long, named, value), object)
 
-    def _evaluated(self, expression: Expression) -> Array:
+    def evaluated(self, expression: Expression) -> Array:
         """The expression on arrays of entries."""
         done: dict[int, Any] = {}
         for x in parts(expression):
