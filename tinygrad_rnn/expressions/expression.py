@@ -99,7 +99,7 @@ class Each:
 class Recorder:
     """Looks on as ops run, and keeps for each result the expression that gave it.
 
-    known: the expressions of the Tensors to begin with. constants: what other arrays become.
+    known: the expressions of the Tensors to begin with. constant: gives what other arrays become.
     """
 
     known: dict[Tensor, Expression]
@@ -125,20 +125,19 @@ class Recorder:
         return self.constant(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
-def sent_back(
-    node: Node, g: Tensor, recorder: Recorder
-) -> Iterator[tuple[int, Expression, Tensor]]:
+def sent_back(node: Node, g: Tensor, recorder: Recorder) -> list[tuple[int, Expression, Tensor]]:
     """What a node's op sends to each input that needs a gradient: place, expression, value.
 
     g: the node's gradient; the recorder knows it, the node, and the node's inputs. Inputs that
     are arrays are known as the Tensors that `as_tensors` made of them.
     """
+    found = []
     with in_mode(Mode(False, (), recorder)):
         for place, gradient in _gradients(node, g, recorder):
-            x = node.inputs[place]
             value = gradient() if isinstance(gradient, Term) else gradient
-            fitted = _fitted(value, x, node.op)
-            yield place, recorder.known[fitted], fitted
+            fitted = _fitted(value, node.inputs[place], node.op)
+            found.append((place, recorder.known[fitted], fitted))
+    return found
 
 
 def _gradients(node: Node, g: Tensor, recorder: Recorder) -> Iterator[tuple[int, Any]]:

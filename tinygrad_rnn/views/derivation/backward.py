@@ -7,7 +7,7 @@ derivations call dh_next.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,11 +107,11 @@ class _Backward:
         known = {
             x: self.values.expression(x) for x in (node, *node.inputs) if isinstance(x, Tensor)
         }
-        self.send(inputs, list(self.rules(node, g, known)), out)
+        self.send(inputs, self.rules(node, g, known), out)
 
     def rules(
         self, node: Node, g: Expression, known: dict[Any, Expression]
-    ) -> Iterator[tuple[int, Expression, Tensor]]:
+    ) -> list[tuple[int, Expression, Tensor]]:
         """What the node's rules give: place, expression, value.
 
         known: what Tensors print as, and arrays by their ids.
@@ -124,9 +124,8 @@ class _Backward:
 
         recorder = Recorder({**tensors, seed: g}, constant)
         with np.errstate(all="ignore"):
-            for place, expression, value in sent_back(node, seed, recorder):
-                if node.inputs[place] in self.useful:
-                    yield place, expression, value
+            sent = sent_back(node, seed, recorder)
+        return [part for part in sent if node.inputs[part[0]] in self.useful]
 
     def gathered(
         self,
