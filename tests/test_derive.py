@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import numpy
 import numpy as np
 import pytest
 
@@ -296,6 +297,29 @@ def test_float32_stays_float32() -> None:
     derivation = tg.derive((output * output).mean())
     _, gradients = executed(derivation)
     assert {g.dtype for g in gradients.values()} == {np.dtype(np.float32)}
+
+
+@tg.op(x=lambda g, z, x, slope: tg.where(x > 0, g, LEAK * slope * g))
+def leaky(x: Any, *, slope: float = 0.5) -> Any:
+    """An operation of a user's, with a number and a function from around it."""
+    positive = numpy.maximum(x, 0)
+    return positive + LEAK * slope * below(x)
+
+
+LEAK = 0.25
+
+
+def below(x: Any) -> Any:
+    """What is below 0."""
+    return numpy.minimum(x, 0)
+
+
+def test_operations_of_users_are_written_with_what_they_call() -> None:
+    """Functions and numbers from around a forward function go into the source."""
+    x = tg.Tensor(np.array([-2.0, 3.0]), requires_grad=True, name="x")
+    source = judge(tg.sum(leaky(x) * 2.0)).numpy_source()
+    assert "def below(x):" in source
+    assert "positive + 0.25 * slope * below(x)" in source
 
 
 def test_an_operation_without_source_is_named() -> None:

@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from . import func
-from .expressions.expression import Recorder, Symbol, is_one, named, sent_back
-from .expressions.spelling import Speller, variable
+from .expressions.expression import Symbol, named
+from .expressions.recorder import Recorder, sent_back
+from .expressions.simpler import is_one
+from .expressions.spelling import Speller
+from .expressions.syntax import variable
 from .from_numpy import numeric
 from .op import Array, Op, array, describe
 from .ops import positive, relu, sigmoid, tanh

@@ -46,7 +46,7 @@ from ..ops.parts import _getitem as getitem
 from ..ops.parts import gather
 from ..ops.shape import broadcast_to, cast
 from .expression import Call, Each, Expression, Index, Symbol, alike
-from .spelling import literal
+from .syntax import literal
 
 SUM, ENTRYWISE, PRODUCT, RAISED, ATOM = range(5)  # how tightly the parts of a formula hold
 FUNCTIONS = ("arccos", "arcsin", "arctan", "cos", "cosh", "log", "sin", "sinh", "tan", "tanh")

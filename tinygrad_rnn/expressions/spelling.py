@@ -8,13 +8,9 @@ those that they call. So no op is written down here but where NumPy has another 
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import inspect
-import textwrap
-from collections.abc import Callable, Iterable
-from functools import cache
-from types import FunctionType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,6 +35,8 @@ from ..ops import (
 from ..ops.parts import gather
 from ..ops.shape import broadcast_to
 from .expression import Call, Each, Expression, Index, Symbol, alike, symbols
+from .forward import Filled, keep, repeats, single_return
+from .syntax import call, literal, position, variable
 
 Spell = Callable[[Symbol], ast.expr]
 OPERATORS = (ast.BinOp, ast.UnaryOp, ast.Subscript)
@@ -76,7 +74,7 @@ class Speller:
             return self._in_place(x, form)
         if name is not None:
             return call(f"{self.module}{name}", [self.tree(y) for y in x.inputs], _chosen(x))
-        if form is not None and not _repeats(form, x):
+        if form is not None and not repeats(form, x):
             return self._in_place(x, form)
         return self._function(x)
 
@@ -107,7 +105,7 @@ class Speller:
         given = dict(zip(x.op.inputs, map(self.tree, x.inputs), strict=True))
         index = isinstance(form, ast.Subscript)
         given |= {key: self.literal(value, index) for key, value in x.settings.items()}
-        filled: ast.expr = _Filled(given).visit(copy.deepcopy(form))
+        filled: ast.expr = Filled(given).visit(copy.deepcopy(form))
         return filled
 
     def _function(self, x: Call) -> ast.expr:
@@ -146,58 +144,8 @@ class Speller:
         return call("np.array", [self.tree(x), *kind], [])
 
 
-def _bound(x: ast.Name | ast.arg) -> str:
-    """The name that is bound here, "" where one is only read."""
-    if isinstance(x, ast.arg):
-        return x.arg
-    return x.id if isinstance(x.ctx, ast.Store) else ""
-
-
 def _is_whole(x: Any) -> bool:
     return type(x) is float and np.isfinite(x) and x == int(x)
-
-
-def call(name: str, inputs: list[ast.expr], settings: Iterable[tuple[str, ast.expr]]) -> ast.Call:
-    """name(*inputs, **settings)."""
-    keywords = [ast.keyword(arg=key, value=value) for key, value in settings]
-    return ast.Call(func=variable(name), args=inputs, keywords=keywords)
-
-
-def variable(name: str) -> ast.Name:
-    """A name; a dotted one as it is."""
-    return ast.Name(id=name, ctx=ast.Load())
-
-
-def literal(value: Any, index: bool = False) -> ast.expr:
-    """A number or a setting. index: whether it stands in square brackets, as in x[1:]."""
-    if isinstance(value, Index):
-        return position(value)
-    if isinstance(value, (tuple, list)):
-        return ast.Tuple(elts=[literal(x, index) for x in value], ctx=ast.Load())
-    if isinstance(value, slice):
-        ends = [None if x is None else literal(x) for x in (value.start, value.stop, value.step)]
-        if index:
-            return ast.Slice(*ends)
-        return call("slice", [literal(None) if x is None else x for x in ends], [])
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return variable(f"np.{np.dtype(value).name}")
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float) and not np.isfinite(value):
-        return variable({"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[str(value)])
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
-        return ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=-value))
-    if callable(value):
-        return variable(getattr(value, "__name__", "function"))
-    return ast.Constant(value=value)
-
-
-def position(index: Index) -> ast.expr:
-    """The round that an index means, as `t - 1`."""
-    text = {1: "t", -1: "-t", 0: ""}[index.times]
-    if index.times and index.plus:
-        text = f"{index.plus} - t" if index.times < 0 else f"t {index.plus:+d}".replace("+", "+ ")
-        text = text.replace("-", "- ") if index.times > 0 and index.plus < 0 else text
-    return ast.parse(text or str(index.plus), mode="eval").body
 
 
 def _chosen(x: Call) -> list[tuple[str, ast.expr]]:
@@ -274,126 +222,3 @@ _SIGNS: dict[Op, type[ast.cmpop]] = {
     less_equal: ast.LtE,
     not_equal: ast.NotEq,
 }
-
-
-# The source of forward functions
-
-
-class _Filled(ast.NodeTransformer):
-    """Puts expressions in the place of names."""
-
-    def __init__(self, given: dict[str, ast.expr]) -> None:
-        self._given = given
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """The expression that the name stands for."""
-        return self._given.get(node.id, node)
-
-
-@cache
-def single_return(op: Op) -> ast.expr | None:
-    """What the op's forward function returns, if that is all it does and it calls only NumPy."""
-    body = definition(op.forward).body
-    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
-        return None
-    names = {node.id for node in ast.walk(body[0]) if isinstance(node, ast.Name)}
-    return body[0].value if names <= {*op.inputs, *op.settings, "np"} else None
-
-
-def _repeats(form: ast.expr, x: Call) -> bool:
-    """Whether an input that is more than a symbol would be written, and computed, twice."""
-    names = [node.id for node in ast.walk(form) if isinstance(node, ast.Name)]
-    pairs = zip(x.op.inputs, x.inputs, strict=True)
-    return any(isinstance(y, Call) and names.count(name) > 1 for name, y in pairs)
-
-
-@cache
-def definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The function as a syntax tree, without decorators, annotations and docstring.
-
-    Raises: ValueError where its source is not to be had.
-    """
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-    except OSError as error:
-        name = getattr(function, "__name__", "function")
-        raise ValueError(
-            f"derive: the source of {name} is not to be had, so it cannot be written down; define "
-            "it in a file"
-        ) from error
-    tree = ast.parse(source).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise ValueError(f"derive: {function!r} is no function with a name")
-    tree.decorator_list, tree.returns = [], None
-    _Bare().visit(tree)
-    if ast.get_docstring(tree) is not None:
-        tree.body = tree.body[1:]
-    return tree
-
-
-class _Bare(ast.NodeTransformer):
-    """Takes annotations off."""
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        """The parameter alone."""
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
-        """An assignment without its annotation."""
-        if node.value is None:
-            return None
-        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
-
-
-def keep(function: Callable[..., Any], functions: dict[str, ast.FunctionDef]) -> str:
-    """The name under which the function, and what it calls, is in `functions` from now on."""
-    name = function.__name__.strip("_")
-    if name in functions:
-        return name
-    tree = functions[name] = copy.deepcopy(definition(function))
-    _Global(function, functions).visit(tree)
-    tree.name = name
-    return name
-
-
-class _Global(ast.NodeTransformer):
-    """Names that come from around a function: other functions are kept too, values written out."""
-
-    def __init__(self, function: Callable[..., Any], functions: dict[str, ast.FunctionDef]) -> None:
-        self._function = function
-        self._around = getattr(function, "__globals__", {})
-        self._functions = functions
-        names = [x for x in ast.walk(definition(function)) if isinstance(x, (ast.Name, ast.arg))]
-        self._inside = {_bound(x) for x in names}
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """`softmax.forward` is the function softmax."""
-        if node.attr == "forward" and isinstance(node.value, ast.Name):
-            op = self._around.get(node.value.id)
-            if isinstance(op, Op):
-                return variable(keep(op.forward, self._functions))
-        self.generic_visit(node)
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """A function of the package by its name here; a number or a string as it is."""
-        if node.id in self._inside or node.id == "np":
-            return node
-        if node.id not in self._around:
-            if hasattr(builtins, node.id):
-                return node
-            raise ValueError(
-                f"derive: {self._function.__name__} uses {node.id}, which is not found"
-            )
-        value = self._around[node.id]
-        if isinstance(value, Op):
-            return variable(keep(value.forward, self._functions))
-        if isinstance(value, FunctionType):
-            return variable(keep(inspect.unwrap(value), self._functions))
-        if isinstance(value, (int, float, str, tuple, type(None))):
-            return literal(value)
-        raise ValueError(
-            f"derive: {self._function.__name__} uses {node.id}, which is neither NumPy's nor a "
-            "function written in Python, so it cannot be written down"
-        )

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..expressions.expression import Expression, Recorder, Symbol, named, sent_back
-from ..expressions.spelling import Speller, variable
+from ..expressions.expression import Expression, Symbol, named
+from ..expressions.recorder import Recorder, sent_back
+from ..expressions.spelling import Speller
+from ..expressions.syntax import variable
 from ..tape import Node
 from ..tensor import Tensor, leaf
 from .derivation.walk import ELLIPSIS, written_size

@@ -13,19 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ...expressions.expression import (
-    Call,
-    Expression,
-    Index,
-    Quantity,
-    Recorder,
-    Symbol,
-    after,
-    moved_index,
-    sent_back,
-    symbols,
-    total,
-)
+from ...expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
+from ...expressions.recorder import Recorder, sent_back
+from ...expressions.simpler import after, moved_index, total
 from ...ops.parts import _getitem as getitem
 from ...ops.parts import scatter, unslice
 from ...ops.shape import broadcast_to

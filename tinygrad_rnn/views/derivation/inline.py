@@ -17,11 +17,10 @@ from ...expressions.expression import (
     Quantity,
     Symbol,
     inner,
-    moved,
     parts,
-    rewritten,
     symbols,
 )
+from ...expressions.simpler import moved, rewritten
 from .steps import VIEWS, Add, Assign, For, Statement, Steps, Zero
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...expressions.expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
-from ...expressions.spelling import Speller, call, literal, variable
+from ...expressions.spelling import Speller
+from ...expressions.syntax import call, literal, variable
 from ...ops.parts import scatter, unslice
 from ...ops.shape import broadcast_to
 from .backward import is_part

@@ -13,15 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ...expressions.expression import (
-    Call,
-    Each,
-    Expression,
-    Index,
-    Quantity,
-    Symbol,
-    simpler,
-)
+from ...expressions.expression import Call, Each, Expression, Index, Quantity, Symbol
+from ...expressions.simpler import simpler
 from ...op import Array
 from ...ops import reshape, transpose
 from ...ops.parts import _getitem as getitem

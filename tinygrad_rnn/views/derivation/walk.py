@@ -7,20 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...expressions.expression import (
-    Call,
-    Expression,
-    Quantity,
-    Recorder,
-    Symbol,
-    inner,
-    named,
-    parts,
-    sent_back,
-    simpler,
-)
+from ...expressions.expression import Call, Expression, Quantity, Symbol, inner, named, parts
 from ...expressions.latex import Latex, letter
-from ...expressions.spelling import Speller, variable
+from ...expressions.recorder import Recorder, sent_back
+from ...expressions.simpler import simpler
+from ...expressions.spelling import Speller
+from ...expressions.syntax import variable
 from ...op import Array
 from ...tape import Node, _check_unwritten
 from ...tensor import Tensor, leaf
