@@ -199,6 +199,17 @@ def test_steps_that_differ_are_written_out() -> None:
     assert "No time steps" not in tg.derive(character_rnn(4)).numpy_source()
 
 
+def test_steps_that_read_what_was_made_in_unlike_ways_are_written_out() -> None:
+    """The steps are the same ops, but what enters them is not from one place: no loop."""
+    p, start = parameters(), tg.Tensor(np.ones((H, 1)), requires_grad=True)
+    ways: list[Callable[[Any], Any]] = [tg.tanh, tg.exp, tg.sin, tg.exp, tg.cos, tg.tanh, tg.sin]
+    given = [way(start) for way in ways]
+    h: Any = np.zeros((H, 1))
+    for x in given:
+        h = tg.tanh(p["W_hh"] @ h + x)
+    assert "for t" not in judge(h.sum()).numpy_source()
+
+
 def test_a_first_step_that_differs_stands_before_the_loop() -> None:
     """One without a state before it is written out, the others are a loop."""
     p, x = parameters(), np.random.default_rng(0).normal(size=(T, I, B))

@@ -7,6 +7,7 @@ by round, or from a row of arrays.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -96,6 +97,7 @@ def arranged(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
     nodes: results of ops, in recorded order. fewest: rounds of a loop.
     """
     ranges = _ranges(nodes, fewest)
+    peeled: Counter[int] = Counter()  # rounds that were taken off, by the place of the end
     while True:
         places: dict[Node, Place] = {}
         loops: dict[int, Loop] = {}
@@ -112,7 +114,8 @@ def arranged(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
         if failed is None:
             return list(_items(nodes, ranges, loops))
         ranges.remove(failed)
-        if failed.rounds > fewest:  # the first round is often another one
+        peeled[failed.end] += 1
+        if failed.rounds > fewest and peeled[failed.end] <= PEELED:
             ranges.append(_without_first(failed))
 
 
