@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import hypothesis
@@ -19,6 +20,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import manual, nn
+from tinygrad_rnn.expressions.forward import keep
 from tinygrad_rnn.tape import tape
 from tinygrad_rnn.views.derivation import Derivation
 from tinygrad_rnn.views.derivation.entries import Spelled, entry
@@ -238,6 +240,38 @@ def test_states_that_are_read_later_keep_their_gradients_apart() -> None:
     for x in np.random.default_rng(0).normal(size=(T, I, B)):
         states.append(state(p, x, states[-1]))
     judge((states[3] * states[3]).sum() + states[-1].sum() + (states[1] * 2).sum())
+
+
+@pytest.mark.parametrize("order", [range(T), [3, 1, 0, 5, 2, 4]], ids=["in order", "shuffled"])
+def test_views_of_views_of_steps_hand_gradients_back(order: Sequence[int]) -> None:
+    """Parts, parts of these and transposes, each made for all steps before the steps run."""
+    X = tg.Tensor(np.random.default_rng(0).normal(size=(T, 3, 4)), requires_grad=True, name="X")
+    W = tg.Tensor(np.array([[0.5, -0.3], [0.2, 0.7]]), requires_grad=True, name="W")
+    steps = [X[t] for t in order]
+    for views in ([x[:, :2] for x in steps], [x.T for x in steps]):
+        last = [y.T for y in views] if views[0].shape == (3, 2) else [y[1:3] for y in views]
+        h: Any = np.zeros((2, 3))
+        for x in last:
+            h = tg.tanh(W @ h + x)
+        judge((h * h).sum())
+
+
+def test_long_chains_are_written_line_by_line() -> None:
+    """Thousands of steps whose values no rule reads do not become one expression."""
+    rng, x = np.random.default_rng(0), tg.Tensor(np.ones(2), requires_grad=True)
+    ways: list[Callable[[Any], Any]] = [lambda v: v * 0.9, lambda v: -v, lambda v: v - 1.0]
+    y: Any = x
+    for k in rng.integers(3, size=3000):
+        y = ways[k](y)
+    assert max(map(len, judge(y.sum()).numpy_source().splitlines())) < 1000
+
+
+def test_functions_of_one_name_are_told_apart() -> None:
+    """Another function that has the name of one that is there gets a number."""
+    other = FunctionType(below.__code__, {"numpy": numpy}, "below")
+    functions: Any = {}
+    assert [keep(leaky.forward, functions), keep(below, functions)] == ["leaky", "below"]
+    assert keep(other, functions) == "below_2"
 
 
 def test_a_value_used_after_its_successor_is_carried_right() -> None:
@@ -621,15 +655,33 @@ def test_names_come_from_lists_modules_and_arrays() -> None:
     assert [derivation.name(h) for h in hs] == [f"s_{t + 1}" for t in range(T)]
 
 
-@pytest.mark.parametrize(
-    "name", ["lambda", "np", "T", "2 x", "größe", "a\nb", "'", "dW", "_", "😀"]
-)
+NAMES = [
+    "lambda",
+    "np",
+    "T",
+    "2 x",
+    "größe",
+    "a\nb",
+    "'",
+    "_",
+    "😀",
+    "range",
+    "reversed",
+    "softmax",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_names_of_any_kind_are_identifiers_in_the_source(name: str) -> None:
     """A name may be a keyword, or no identifier, or one that the source uses itself."""
-    W = tg.Tensor(np.ones((2, 2)), requires_grad=True, name=name)
+    W = tg.Tensor(np.ones((T, 2)), requires_grad=True, name=name)
     V = tg.Tensor(np.ones((2, 2)), requires_grad=True, name="W")
-    derivation = judge((W @ V).sum())
+    h: Any = np.ones(2)
+    for t in range(T):
+        h = tg.softmax(W[t] + h @ V)
+    derivation = judge((h * h).sum())
     assert derivation.parameters[name] is W.data
+    assert "for t in reversed(range(T))" in derivation.numpy_source()
 
 
 def test_no_two_tensors_go_by_one_name() -> None:
@@ -645,6 +697,32 @@ def test_two_of_one_name_are_told_apart() -> None:
     first, second = (tg.Tensor([k], requires_grad=True, name="w") for k in (2.0, 3.0))
     derivation = judge((first * second * second).sum())
     assert list(derivation.parameters) == ["w", "w_2"]
+
+
+def test_a_number_in_a_name_meets_no_other() -> None:
+    """Two of one name and a third that has the number which one of them would get."""
+    ws = [
+        tg.Tensor([k], requires_grad=True, name=n)
+        for n, k in (("w", 2.0), ("w", 3.0), ("w_2", 5.0))
+    ]
+    derivation = judge((ws[0] * ws[1] ** 2 * ws[2] ** 3).sum())
+    assert derivation.parameters["w_2"] is ws[2].data
+
+
+def test_a_value_may_be_called_as_the_function_that_makes_it() -> None:
+    """The user's name gives way to the function above."""
+    W = tg.Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    p = tg.softmax(W)
+    judge((p * p).sum(), names={"softmax": p})
+
+
+@pytest.mark.parametrize("name", ["2x", "for", "np", "inputs", "softmax"])
+def test_a_name_that_no_function_can_have_is_refused(name: str) -> None:
+    """No identifier, a keyword, or one that the source uses."""
+    derivation = tg.derive(tg.softmax(tg.Tensor([1.0, 2.0], requires_grad=True))[0])
+    with pytest.raises(ValueError, match="it must be an identifier"):
+        derivation.numpy_source(name)
+    assert "def step(inputs, parameters):" in derivation.numpy_source("step")
 
 
 def test_notebooks_show_equations() -> None:

@@ -12,6 +12,7 @@ from ..op import Op
 
 Expression = Any  # a Call, a Symbol, or a number or such as it is
 Shape = tuple[int, ...]
+INDICES = frozenset(("index", "indices"))  # settings that may have symbols and rounds in them
 
 
 @dataclass(eq=False)
@@ -103,7 +104,7 @@ def parts(expression: Expression) -> list[Expression]:
 def inner(x: Expression) -> tuple[Expression, ...]:
     """What an expression is made of, the last first; numbers in an index may be symbols too."""
     if isinstance(x, Call):
-        named = x.settings.keys() & {"index", "indices"}
+        named = sorted(x.settings.keys() & INDICES)
         return (*(s for name in named for s in _in_index(x.settings[name])), *x.inputs[::-1])
     return (x.expression,) if isinstance(x, Each) else ()
 

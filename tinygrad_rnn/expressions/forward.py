@@ -86,21 +86,29 @@ class _Bare(ast.NodeTransformer):
         return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
 
 
-def keep(function: Callable[..., Any], functions: dict[str, ast.FunctionDef]) -> str:
+Functions = dict[Callable[..., Any], ast.FunctionDef]  # what is written down of each
+
+
+def keep(function: Callable[..., Any], functions: Functions) -> str:
     """The name under which the function, and what it calls, is in `functions` from now on."""
-    name = function.__name__.strip("_")
-    if name in functions:
-        return name
-    tree = functions[name] = copy.deepcopy(definition(function))
-    _Global(function, functions).visit(tree)
-    tree.name = name
-    return name
+    if function not in functions:
+        tree = copy.deepcopy(definition(function))
+        tree.name = _free(function.__name__.strip("_"), {kept.name for kept in functions.values()})
+        functions[function] = tree
+        _Global(function, functions).visit(tree)
+    return functions[function].name
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or with a number where another function has it."""
+    several = (name, *(f"{name}_{k}" for k in range(2, len(taken) + 2)))
+    return next(n for n in several if n not in taken)
 
 
 class _Global(ast.NodeTransformer):
     """Names that come from around a function: other functions are kept too, values written out."""
 
-    def __init__(self, function: Callable[..., Any], functions: dict[str, ast.FunctionDef]) -> None:
+    def __init__(self, function: Callable[..., Any], functions: Functions) -> None:
         self._function = function
         self._around = getattr(function, "__globals__", {})
         self._functions = functions

@@ -15,7 +15,7 @@ from ..ops.elementwise import positive
 from ..ops.parts import _getitem as getitem
 from ..ops.parts import unslice
 from ..ops.shape import broadcast_to, cast
-from .expression import Call, Each, Expression, Index, Shape, Symbol, alike, parts
+from .expression import INDICES, Call, Each, Expression, Index, Shape, Symbol, alike, parts
 
 
 def simpler(call: Call) -> Expression:
@@ -38,10 +38,11 @@ def transposed(x: Expression) -> Expression:
 
 
 def _same(call: Call) -> Expression:
-    """The input where nothing changes."""
+    """The input where nothing changes, as in the sum of one entry."""
     (x,) = call.inputs
-    same = hasattr(x, "shape") and (x.shape, x.dtype) == (call.shape, call.dtype)
-    return x if same else None
+    if isinstance(x, (int, float)):
+        return None if call.shape else x
+    return x if (x.shape, x.dtype) == (call.shape, call.dtype) else None
 
 
 def _times(call: Call) -> Expression:
@@ -82,7 +83,7 @@ def _power(call: Call) -> Expression:
 
 
 def _minus(call: Call) -> Expression:
-    """-(-x) = x; a number as it is; -(a b) = (-a) b for a number a."""
+    """-(-x) = x; of a number the number less than 0."""
     (x,) = call.inputs
     if isinstance(x, (int, float)):
         return -x
@@ -130,12 +131,6 @@ def _kept_shape(total: Call) -> Shape | None:
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     counted = {k % len(shape) for k in axes}
     return tuple(1 if k in counted else n for k, n in enumerate(shape))
-
-
-def _sum(call: Call) -> Expression:
-    """The sum of one entry is that entry."""
-    (x,) = call.inputs
-    return x if getattr(x, "shape", ()) == call.shape else None
 
 
 def _part(call: Call) -> Expression:
@@ -189,7 +184,7 @@ _RULES: dict[Op, Callable[[Call], Expression]] = {
     positive: _same,
     power: _power,
     reshape: _reshape,
-    sum: _sum,
+    sum: _same,
     transpose: _transpose,
     unslice: _unslice,
 }
@@ -232,8 +227,9 @@ def moved(expression: Expression, at: Index | None) -> Expression:
     def of(x: Expression) -> Expression:
         if isinstance(x, Symbol) and x.at is not None:
             return Symbol(x.quantity, after(x.at, at))
-        if isinstance(x, Call) and "index" in x.settings:
-            return replace(x, settings={"index": moved_index(x.settings["index"], at)})
+        if isinstance(x, Call) and x.settings.keys() & INDICES:
+            changed = {k: moved_index(x.settings[k], at) for k in x.settings.keys() & INDICES}
+            return replace(x, settings=x.settings | changed)
         return x
 
     return rewritten(expression, of)

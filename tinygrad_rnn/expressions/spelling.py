@@ -35,7 +35,7 @@ from ..ops import (
 from ..ops.parts import gather
 from ..ops.shape import broadcast_to
 from .expression import Call, Each, Expression, Index, Symbol, alike, symbols
-from .forward import Filled, keep, repeats, single_return
+from .forward import Filled, Functions, keep, repeats, single_return
 from .syntax import call, literal, position, variable
 
 Spell = Callable[[Symbol], ast.expr]
@@ -53,7 +53,7 @@ class Speller:
         self._spell, self._plain = spell, plain
         self.module = "" if plain else "np."
         self.rounds = rounds
-        self.functions: dict[str, ast.FunctionDef] = {}
+        self.functions: Functions = {}
 
     def text(self, expression: Expression) -> str:
         """The expression as source text."""
@@ -112,7 +112,7 @@ class Speller:
         """A call of the op's forward function, which is kept."""
         name = keep(x.op.forward, self.functions)
         inputs = [self._array(y, x.dtype) for y in x.inputs]
-        settings = [(key, literal(value)) for key, value in x.settings.items()]
+        settings = [(key, self.literal(value)) for key, value in x.settings.items()]
         return call(name, inputs, settings)
 
     def literal(self, value: Any, index: bool = False) -> ast.expr:

@@ -70,10 +70,10 @@ def _coverage(repeat: Repeat) -> tuple[int, int]:
 def equal_ahead(kinds: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     """For each place how many from it on are equal to those `size` later.
 
-    >>> equal_ahead(np.array([0, 1, 0, 1, 2]), 2)
-    array([2, 1, 0])
+    >>> equal_ahead(np.array([0, 1, 0, 1, 2]), 2).tolist()
+    [2, 1, 0]
     """
     equal = kinds[:-size] == kinds[size:]
-    places = np.arange(len(equal))
+    places = np.arange(len(equal), dtype=np.int32)
     ends = np.where(equal, len(equal), places)
     return np.minimum.accumulate(ends[::-1])[::-1] - places

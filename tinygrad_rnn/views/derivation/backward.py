@@ -221,12 +221,10 @@ class _LoopBackward:
         if self.body:
             out.append(For(len(self.loop.rounds), True, self.body))
         for k, initial in self.whole.carried[self.loop].items():
-            if k in self.handed and k in self.next and initial in self._useful_tensors(initial):
+            useful = isinstance(initial, Tensor) and initial in self.whole.useful
+            if k in self.handed and k in self.next and useful:
                 sent = [(0, Symbol(self.next[k]), None)]
                 self.whole.send({0: initial}, sent, out)
-
-    def _useful_tensors(self, x: Any) -> Collection[Node]:
-        return self.whole.useful if isinstance(x, Tensor) else ()
 
     def _start(self) -> None:
         """What the last round gets in the place of what a next one would hand to it."""
@@ -306,7 +304,7 @@ class _LoopBackward:
     def _to_other(self, slot: From, expression: Expression) -> None:
         """To another loop's result: at once for all rounds where it is the same in all."""
         node, source = slot.loop.rounds[-1][slot.k], slot.loop.slots[slot.k][0]
-        if node.op in VIEWS and isinstance(source, (Fixed, From)):
+        if node.op in VIEWS and isinstance(source, (Fixed, From)) and not is_part(expression):
             self._through_view(node, slot, source, expression)
             return
         same = len(self.loop.rounds) == len(slot.loop.rounds)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...bptt.walk import check_on_tape, checked_loss
+from ...bptt.walk import check_on_tape, checked_loss, step_of
 from ...op import Array
 from ...tape import _leading_to, tape
 from ...tensor import Tensor
@@ -17,7 +17,7 @@ from .entries import MOST, spelled_out
 from .equations import equations
 from .inline import shortened
 from .loops import arranged
-from .names import Called, Given, Names, called, give_names, take_names
+from .names import FUNCTION, Called, Given, Names, called, give_names, take_names
 from .report import report
 from .source import Source, read
 from .steps import Steps
@@ -100,16 +100,23 @@ class Derivation:
         unroll: whether each time step has equations of its own; False: one for all t; None: where
         there are few.
         """
-        few = unroll is None and all(rounds <= FEW for rounds in self._rounds)
+        few = unroll is None and all(loop.rounds <= FEW for loop in self._source[0].loops())
         return equations(*self._named(0 if unroll or few else FEWEST - 1))
 
-    def numpy_source(self, name: str = "loss_and_gradients") -> str:
+    def numpy_source(self, name: str = FUNCTION) -> str:
         """A module of Python source with a function `(inputs, parameters) -> loss, gradients`.
 
-        name: the function's. It imports NumPy only; `inputs` and `parameters` are what it takes.
-        Time steps that are alike are loops; else the docstring says that they are not.
+        name: the function's, an identifier. It imports NumPy only; `inputs` and `parameters` are
+        what it takes. Time steps that are alike are loops; else its docstring says that they
+        are not.
+        Raises: ValueError for another name, or an op whose source is not to be had.
         """
         steps, names = self._source
+        if not names.fits(name):
+            raise ValueError(
+                f"numpy_source: name is {name!r}; it must be an identifier that the source does "
+                "not use otherwise"
+            )
         keys = {x: q for q, x in steps.parameters.items()}
         results = {names.key(keys[x]): g for x, g in steps.gradients.items()}
         return Source(steps, names, results).text(name, self._remark(steps))
@@ -128,9 +135,8 @@ class Derivation:
         return spelled_out(*self._named(0))
 
     def _remark(self, steps: Steps) -> str:
-        several = len({node.scope for node in self.nodes if node.scope}) >= FEWEST
-        unrolled = not any(True for _ in steps.loops())
-        if unrolled and (several or len(self.nodes) > 100):
+        several = len({step_of(node.scope) for node in self.nodes} - {None}) >= FEWEST
+        if not list(steps.loops()) and (several or len(self.nodes) > 100):
             return " No time steps are alike, so all are written out."
         return ""
 
@@ -162,11 +168,6 @@ class Derivation:
     def __repr__(self) -> str:
         names = ", ".join(self.name(x) for x in self.wrt)
         return f"<derivation of the gradients of {self.name(self.loss)} by {names}>"
-
-    @cached_property
-    def _rounds(self) -> list[int]:
-        items = arranged(self._results, FEWEST)
-        return [len(item.rounds) for item in items if not isinstance(item, Tensor)]
 
     @property
     def _results(self) -> list[Tensor]:

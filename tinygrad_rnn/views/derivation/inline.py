@@ -23,6 +23,8 @@ from ...expressions.expression import (
 from ...expressions.simpler import moved, rewritten
 from .steps import VIEWS, Add, Assign, For, Statement, Steps, Zero
 
+LONGEST = 30  # parts of an expression that is put into another
+
 
 @dataclass(eq=False)
 class _Use:
@@ -181,7 +183,7 @@ def _is_shorter(
         return False
     if _is_plain(statement.value):
         return not (named(statement.target.quantity) and isinstance(statement.value, Call))
-    if named(statement.target.quantity) or len(uses) != 1:
+    if named(statement.target.quantity) or len(uses) != 1 or len(parts(statement.value)) > LONGEST:
         return False
     use = uses[0]
     return use.block is block and use.symbol.at in (None, Index(1, 0))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Any
 
 import numpy as np
 
 from ...bptt.walk import step_of
-from ...expressions.expression import Call, Expression, Index, Quantity, Symbol
+from ...expressions.expression import Call, Expression, Index, Quantity, Symbol, parts
 from ...nn import Module
 from ...op import Array
 from ...ops import addmm, matmul
@@ -19,11 +20,12 @@ from ...tape import Node
 from ...tensor import Tensor
 from .inline import blocks
 from .loops import Carried, Local, Loop
-from .steps import VIEWS, Assign, Steps, carried
+from .steps import VIEWS, Add, Assign, Steps, carried
 
-TAKEN = {"T", "inputs", "loss_and_gradients", "np", "parameters", "t", *keyword.kwlist}
+TAKEN = {"T", "inputs", "np", "parameters", "range", "reversed", "slice", "t"}
 LONGEST = 40  # characters
 _NUMBER = re.compile(r"_?\d+$")
+FUNCTION = "loss_and_gradients"
 LETTERS = ("u", "v", "q", "r", "s", "p", "a", "e", "f")  # z is an activation's input
 # By the name of an op's input what is given to it.
 _OF_INPUT = {"logits": "y", "targets": "targets", "index": "index", "condition": "mask"}
@@ -144,7 +146,8 @@ class Names:
     """Gives a name to each quantity that prints, each name once."""
 
     def __init__(self, steps: Steps, loss: Node) -> None:
-        self._taken = set(TAKEN)
+        self._reserved = {*TAKEN, *keyword.kwlist, *_functions(steps)}
+        self._taken = {*self._reserved, FUNCTION}
         self._names: dict[Quantity, str] = {}
         self._untried: dict[tuple[str, ...], Iterator[str]] = {}
         self._roles = _roles(steps, loss)
@@ -152,6 +155,7 @@ class Names:
         for quantity in known:
             if quantity.name:
                 self.of(quantity)
+        self._keys = {**self._keys_of(steps.parameters), **self._keys_of(steps.inputs)}
 
     def of(self, quantity: Quantity) -> str:
         """The quantity's name, an identifier."""
@@ -165,11 +169,24 @@ class Names:
             return True  # the common factor dz_t
         return quantity.shown or self._roles.get(quantity) in _OF_INPUT.values()
 
+    def fits(self, function: str) -> bool:
+        """Whether the function of the source may be called so."""
+        return function.isidentifier() and function not in self._reserved
+
     def key(self, quantity: Quantity) -> str:
-        """The name under which it is handed over: the user's, if only it is called so."""
-        name = self.of(quantity)
-        same = [q for q in self._names if q.name == quantity.name]
-        return quantity.name if quantity.name and len(same) == 1 else name
+        """The name under which a parameter or an input is handed over."""
+        return self._keys[quantity]
+
+    def _keys_of(self, quantities: Collection[Quantity]) -> dict[Quantity, str]:
+        """The user's names; with numbers where several have one, which no other has."""
+        counts = Counter(q.name for q in quantities)
+        keys = {q: q.name for q in quantities if q.name and counts[q.name] == 1}
+        taken = set(keys.values())
+        for q in quantities:
+            if q not in keys:
+                keys[q] = next(n for n in _numbered((q.name or self.of(q),)) if n not in taken)
+                taken.add(keys[q])
+        return keys
 
     def _free(self, quantity: Quantity) -> str:
         firsts = self._wanted(quantity)
@@ -197,6 +214,14 @@ def _numbered(firsts: tuple[str, ...]) -> Iterator[str]:
     """The names, and then again with numbers."""
     yield from firsts
     yield from (f"{first}_{k}" for k in count(2) for first in firsts)
+
+
+def _functions(steps: Steps) -> Iterator[str]:
+    """The names of functions that the source may have above it: those of ops."""
+    for block in blocks(steps):
+        for statement in block:
+            if isinstance(statement, (Assign, Add)):
+                yield from (x.op.name for x in parts(statement.value) if isinstance(x, Call))
 
 
 def _roles(steps: Steps, loss: Node) -> dict[Quantity, str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
+from ..labels import norm
 from .walk import Visit
 
 
@@ -21,24 +20,22 @@ def report(derivation: Any) -> str:
 
 def _paragraph(k: int, visit: Visit, derivation: Any) -> Iterator[str]:
     node, gradient = visit.node, visit.gradient
+    op = node.op.name if node.op is not None else ""
     yield f"{k}. {derivation.formula(node).text}"
     yield f"   dL/d{derivation.name(node)}: {_described(gradient)}{_arrivals(visit, derivation)}"
     for sent in visit.sends:
-        rule = f"{getattr(node.op, 'name', 'leaf')}, to {sent.input}: {sent.rule.text}"
+        rule = f"{op}, to {sent.input}: {sent.rule.text}"
         yield f"   {rule}    {_described(sent.array)}"
 
 
 def _described(array: Any) -> str:
     """Shape and Euclidean norm."""
-    return f"{tuple(array.shape)}, norm {float(np.linalg.norm(array)):.4g}"
+    return f"{tuple(array.shape)}, norm {norm(array):.4g}"
 
 
 def _arrivals(visit: Visit, derivation: Any) -> str:
     """Which nodes sent the gradient, where several did."""
     if len(visit.arrived) < 2:
         return ""
-    parts = [
-        f"from {derivation.name(node)} {float(np.linalg.norm(array)):.4g}"
-        for node, array in visit.arrived
-    ]
+    parts = [f"from {derivation.name(node)} {norm(array):.4g}" for node, array in visit.arrived]
     return f", the sum of {len(parts)}: {', '.join(parts)}"

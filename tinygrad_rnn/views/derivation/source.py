@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...expressions.expression import Call, Each, Expression, Index, Quantity, Symbol, symbols
+from ...expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
 from ...expressions.spelling import Speller
 from ...expressions.syntax import call, literal, variable
 from ...ops.parts import scatter, unslice
@@ -50,15 +50,12 @@ class Source:
         self._block(self.steps.backward, 1)
         pairs = [f"{key!r}: {self.speller.text(value)}" for key, value in self.results.items()]
         self.lines += _returned(loss, pairs)
-        functions = [ast.unparse(ast.fix_missing_locations(f)) for f in self.functions()]
+        kept = self.speller.functions.values()
+        functions = [ast.unparse(ast.fix_missing_locations(tree)) for tree in kept]
         head = f"def {name}(inputs, parameters):"
         return (
             "\n\n\n".join(["import numpy as np", *functions, "\n".join([head, *self.lines])]) + "\n"
         )
-
-    def functions(self) -> list[ast.FunctionDef]:
-        """Those that the lines call."""
-        return list(self.speller.functions.values())
 
     def _write(self, depth: int, line: str) -> None:
         self.lines.append(INDENT * depth + line)
@@ -202,6 +199,3 @@ def _reads_current(
     if where is block:
         return symbol.at == Index(1, 0) or (symbol.at == Index(1, -1) and at <= place)
     return symbol.at == Index(0, quantity.rounds - 1)
-
-
-__all__ = ["Each", "Source"]
