@@ -16,8 +16,9 @@ from ...bptt.walk import checked_loss
 from ...tape import tape
 from ...tensor import Tensor
 from ..derivation import derive
+from ..labels import LONGEST_NAME, cut
 from ..picture import _write
-from .contents import contents, cut
+from .contents import contents
 from .figure import figure
 
 MOST_NODES = 1000  # a larger graph is a picture that nobody can read
@@ -56,7 +57,7 @@ def explore(
     _check_size(loss)
     derivation = derive(loss, names=names)
     drawing = figure(loss, derivation)
-    page = _page(contents(derivation), drawing, cut(derivation.name(loss)))
+    page = _page(contents(derivation), drawing, cut(derivation.name(loss), LONGEST_NAME))
     _write(path, page.encode(errors="replace"))
     return path
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...op import Array
+from ..labels import norm
 
 FEW = 4
 
@@ -40,18 +41,6 @@ def shown(array: Array, most: int) -> dict[str, Any]:
         "low": number(float(array.min())) if array.size else 0.0,
         "high": number(float(array.max())) if array.size else 0.0,
     }
-
-
-def norm(array: Array) -> float:
-    """The Euclidean norm, which does not overflow before it has to.
-
-    >>> f"{norm(np.array([3e200, 4e200])):.3g}"
-    '5e+200'
-    """
-    largest = float(np.max(np.abs(array), initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * float(np.linalg.norm(array.astype(float) / largest))
 
 
 def number(x: float) -> float | str:

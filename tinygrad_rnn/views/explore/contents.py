@@ -19,13 +19,13 @@ from ...bptt.walk import is_node, step_of
 from ...op import Array
 from ...tensor import Tensor
 from ..derivation import Derivation
-from .arrays import norm, number, shown
+from ..labels import LONGEST_NAME, cut, norm
+from .arrays import number, shown
 from .timeline import states_by_layer
 
 MOST_CELLS = 400  # of an array; of all arrays together:
 MOST_CELLS_IN_ALL = 120_000  # of about 20 bytes each, or 8 in a summary
-LONGEST_NAME = 40  # characters
-LONGEST_FORMULA = 400
+LONGEST_FORMULA = 400  # characters
 Edges = dict[tuple[Tensor, int], int]  # the number of each edge, by its end: node and place
 
 
@@ -68,11 +68,6 @@ def kind_of(node: Tensor) -> str:
     return "parameter" if node.requires_grad else "input"
 
 
-def cut(text: str, longest: int = LONGEST_NAME) -> str:
-    """A name, or the first of it where it is long."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
 def _node(
     node: Tensor,
     derivation: Derivation,
@@ -82,13 +77,13 @@ def _node(
 ) -> dict[str, Any]:
     names: Sequence[str] = () if node.op is None else _input_names(node)
     return {
-        "name": cut(derivation.name(node)),
+        "name": cut(derivation.name(node), LONGEST_NAME),
         "kind": kind_of(node),
         "op": None if node.op is None else node.op.name,
         "formula": cut(derivation.formula(node).text, LONGEST_FORMULA),
         "shape": list(node.shape),
         "dtype": str(node.dtype),
-        "scope": [cut(label) for label in node.scope],
+        "scope": [cut(label, LONGEST_NAME) for label in node.scope],
         "step": step_of(node.scope),
         "value": shown(node.data, most),
         "inputs": [
@@ -106,7 +101,7 @@ def _input_names(node: Tensor) -> list[str]:
 
 def _told(x: Any) -> str:
     """An input that is no Tensor: a number as it is, of an array its shape."""
-    return f"array of shape {np.shape(x)}" if np.shape(x) else cut(str(x))
+    return f"array of shape {np.shape(x)}" if np.shape(x) else cut(x, LONGEST_NAME)
 
 
 def _difference(node: Tensor, gradient: Array | None) -> float | str | None:
@@ -156,7 +151,8 @@ def _row_name(derivation: Derivation, states: Sequence[Tensor]) -> str:
     """The scopes around the steps, and h_t where the states are called h_1, h_2 and so on."""
     stems = {re.sub(r"_?\d+$", "", derivation.name(state)) for state in states}
     layer = [label for x in states[:1] for label in x.scope if step_of((label,)) is None]
-    return cut(", ".join([*layer, f"{stems.pop()}_t" if len(stems) == 1 else "state"]))
+    state = f"{stems.pop()}_t" if len(stems) == 1 else "state"
+    return cut(", ".join([*layer, state]), LONGEST_NAME)
 
 
 def _op_name(states: Mapping[int, Tensor]) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from ...tensor import Tensor
 from ..derivation import Derivation
 from ..draw import draw
-from ..picture import render
-from .contents import kind_of, numbered_edges
+from ..picture import svg_of
+from .contents import kind_of
 
 Element = ElementTree.Element
 KEPT = {  # attributes that say where things are; how they look is the page's own matter
@@ -27,21 +24,14 @@ def figure(loss: Tensor, derivation: Derivation) -> str:
     """
     nodes = derivation.nodes
     names = {derivation.name(node): node for node in nodes}  # as the page calls them
-    with TemporaryDirectory() as folder:
-        whole = draw(loss, names=names, fold=False, legend=False, max_nodes=10 * len(nodes))
-        picture = render(whole, Path(folder, "graph.svg"))
-        root = ElementTree.fromstring(picture.read_bytes())
-    waiting: defaultdict[str, list[int]] = defaultdict(list)
-    numbers = {node: k for k, node in enumerate(nodes)}
-    for (node, place), k in numbered_edges(nodes).items():
-        waiting[f"n{numbers[node.inputs[place]]}->n{numbers[node]}"].append(k)
-    for element in root.iter():
+    whole = draw(loss, names=names, fold=False, legend=False, max_nodes=10 * len(nodes))
+    root = ElementTree.fromstring(svg_of(whole))
+    for element in list(root.iter()):
+        key = element.get("id", "")
         _strip(element)
-    for element in list(root.iter("g")):
-        title = element.find("title")
-        if title is not None:
-            element.remove(title)
-            _identify(element, title.text or "", nodes, waiting)
+        if element.tag == "g":
+            element[:] = [part for part in element if not part.tag.endswith("title")]
+            _identify(element, key, nodes)
     root.attrib |= {"id": "drawing"}
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -56,14 +46,12 @@ def _strip(element: Element) -> None:
         element.text = None
 
 
-def _identify(
-    element: Element, title: str, nodes: Sequence[Tensor], waiting: Mapping[str, list[int]]
-) -> None:
-    """Gives a node or an edge its id, by what Graphviz calls it."""
-    kind = element.get("class")
-    if kind == "node" and title.removeprefix("n").isdigit():
-        element.attrib |= {"id": title, "class": f"node {kind_of(nodes[int(title[1:])])}"}
-    elif kind == "edge" and waiting.get(title):
-        element.set("id", f"e{waiting[title].pop(0)}")
-        (path,) = element.findall("path")
+def _identify(element: Element, key: str, nodes: Sequence[Tensor]) -> None:
+    """Gives a node or an edge between nodes the id that `draw` gave it."""
+    kind, number = element.get("class"), key[1:]
+    if kind == "node" and number.isdigit():
+        element.attrib |= {"id": key, "class": f"node {kind_of(nodes[int(number)])}"}
+    elif kind == "edge" and number.isdigit():
+        element.set("id", key)
+        (path,) = [part for part in element if part.tag.endswith("path")]
         element.insert(0, Element("path", {"d": path.get("d", ""), "class": "near"}))
