@@ -457,6 +457,30 @@ def test_n2_equations_of_all_steps_have_dh_next() -> None:
     assert latex.count(r"\tag") < 16 < tg.derive(character_rnn(T)).latex(unroll=True).count(r"\tag")
 
 
+def test_equations_name_what_is_handed_to_the_first_state() -> None:
+    """After the loop back it is dh_0^next: the gradient of a first state that learns."""
+    p, h_0 = parameters(), tg.Tensor(np.ones((H, B)), requires_grad=True, name="h_0")
+    h: tg.Tensor = h_0
+    for x in np.random.default_rng(0).normal(size=(T, I, B)):
+        h = state(p, x, h)
+    latex = tg.derive((h * h).sum()).latex()
+    assert r"\frac{\partial L}{\partial h_{0}} &= dh_{0}^{\text{next}} \tag" in latex
+
+
+def test_equations_tell_a_gradient_from_the_part_that_comes_from_outside() -> None:
+    """No equation has its left side on the right: single steps that are read later have a name."""
+    p = parameters()
+    states: list[Any] = [np.zeros((H, B))]
+    for x in np.random.default_rng(0).normal(size=(T, I, B)):
+        states.append(state(p, x, states[-1]))
+    loss = (states[3] * states[3]).sum() + states[-1].sum()
+    latex = tg.derive(loss, names={"h": states[1:]}).latex()
+    assert r"\frac{\partial L}{\partial h_{3}}^{\text{outside}}" in latex
+    for line in latex.splitlines():
+        left, found, right = line.partition(" &= ")
+        assert not found or left not in right.replace(left + "^", "")
+
+
 def test_n6_entries_are_spelled_out() -> None:
     """y_1 = w_11 h_1 + ..., p_1, -log p_2, and from them dL/dw_11 = p_1 h_1."""
     W = tg.Tensor(np.array([[0.5, -0.2, 0.1], [0.3, 0.8, -0.4]]), requires_grad=True, name="W")

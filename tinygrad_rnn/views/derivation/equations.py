@@ -38,6 +38,7 @@ class _Equations:
         self.steps, self.names = steps, names
         self.latex = Latex(self._symbol)
         self.terms: dict[Quantity, list[str]] = defaultdict(list)
+        self.loop: For | None = None  # whose statements are being written
         every = [s for block in blocks(steps) for s in block]
         self.added = Counter(s.target.quantity for s in every if isinstance(s, Add))
         zeros = [s for loop in steps.loops() for s in loop.body if isinstance(s, Zero)]
@@ -45,64 +46,69 @@ class _Equations:
 
     def lines(self) -> Iterator[str]:
         """The equations in order, gradients that were added up last."""
-        yield from self._block(self.steps.forward, None)
-        yield from self._block(self.steps.backward, None)
+        yield from self._block(self.steps.forward)
+        yield from self._block(self.steps.backward)
         for quantity, terms in self.terms.items():
             yield f"{self._symbol(Symbol(quantity))} &= {' + '.join(terms)}"
 
-    def _block(self, statements: list[Statement], loop: For | None) -> Iterator[str]:
+    def _block(self, statements: list[Statement]) -> Iterator[str]:
         for statement in statements:
             if isinstance(statement, For):
-                yield from self._block(statement.body, statement)
+                self.loop = statement
+                yield from self._block(statement.body)
+                self.loop = None
             elif isinstance(statement, Zero):
                 yield from self._zero(statement)
             else:
-                line = self._line(statement, loop)
+                line = self._line(statement)
                 if line is not None:
-                    yield line + _steps(loop)
+                    yield line + _steps(self.loop)
 
     def _zero(self, statement: Zero) -> Iterator[str]:
         """The start of what one round hands to the next."""
         if statement.target.quantity.kind == "next":
-            yield f"{self._target(statement.target, None)} &= 0"
+            yield f"{self._target(statement.target)} &= 0"
 
-    def _line(self, statement: Assign | Add, loop: For | None) -> str | None:
+    def _line(self, statement: Assign | Add) -> str | None:
         target, value = statement.target, statement.value
         if isinstance(statement, Assign):
-            left, right = self._target(target, loop), self.latex.text(value)
+            left, right = self._target(target), self.latex.text(value)
             return None if left == right else f"{left} &= {right}"
         place = ""
         if isinstance(value, Call) and value.op is unslice:
             place, value = self.latex.in_brackets(value.settings["indices"][0]), value.inputs[0]
         if place or target.at is not None or target.quantity in self.local:
             sign = "&=" if self.added[target.quantity] == 1 else r"&\mathrel{+}="
-            return f"{self._target(target, loop)}{place} {sign} {self.latex.text(value)}"
-        self._add(target.quantity, value, loop)
+            return f"{self._target(target)}{place} {sign} {self.latex.text(value)}"
+        self._add(target.quantity, value)
         return None
 
-    def _add(self, quantity: Quantity, value: Expression, loop: For | None) -> None:
-        text = self.latex.within(value, SUM if loop is None else ENTRYWISE)
-        steps = "" if loop is None else rf"\sum_{{t=1}}^{{{loop.rounds}}} "
+    def _add(self, quantity: Quantity, value: Expression) -> None:
+        text = self.latex.within(value, SUM if self.loop is None else ENTRYWISE)
+        steps = "" if self.loop is None else rf"\sum_{{t=1}}^{{{self.loop.rounds}}} "
         self.terms[quantity].append(steps + text)
 
-    def _target(self, symbol: Symbol, loop: For | None) -> str:
+    def _target(self, symbol: Symbol) -> str:
         """What an equation is for; what is handed on is for the step before."""
         quantity = symbol.quantity
         if quantity.kind == "next":
-            return self._next(quantity, "t - 1" if loop is not None else str(quantity.of.rounds))
+            return self._next(quantity, "t - 1" if self.loop else str(quantity.of.rounds))
         return self._symbol(symbol)
 
     def _symbol(self, symbol: Symbol) -> str:
         quantity = symbol.quantity
-        if quantity.kind == "next":
-            return self._next(quantity, "t")
+        if quantity.kind == "next":  # outside of the loop: what the first step handed on
+            return self._next(quantity, "t" if self.loop else "0")
         index = ("t",) if quantity in self.local else ()
         index = index if symbol.at is None else (step(symbol.at),)
         if quantity.of is None:
             return letter(self._name(quantity), *index)
+        outside = quantity.kind == "total" and quantity.rounds  # more may come in the loop itself
+        part = r"^{\text{outside}}" if outside else ""
+        of = letter(self._name(quantity.of), *index)
         if quantity.of.shown or quantity.of.kind == "parameter":
-            return rf"\frac{{\partial L}}{{\partial {letter(self._name(quantity.of), *index)}}}"
-        return f"d{letter(self._name(quantity.of), *index)}"
+            return rf"\frac{{\partial L}}{{\partial {of}}}{part}"
+        return f"d{of}{part}"
 
     def _next(self, quantity: Quantity, step: str) -> str:
         return rf"d{letter(self._name(quantity.of), step)}^{{\text{{next}}}}"

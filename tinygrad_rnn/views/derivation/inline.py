@@ -21,6 +21,7 @@ from ...expressions.expression import (
     symbols,
 )
 from ...expressions.simpler import moved, rewritten
+from ...ops.shape import broadcast_to
 from .steps import VIEWS, Add, Assign, For, Statement, Steps, Zero
 
 LONGEST = 30  # parts of an expression that is put into another
@@ -190,7 +191,9 @@ def _is_shorter(
 
 
 def _is_plain(value: Expression) -> bool:
-    """A symbol, a number, or a view of one."""
+    """A symbol, a number, or a view of one; a number that is repeated."""
+    if isinstance(value, Call) and value.op is broadcast_to and not any(symbols(value)):
+        return True
     while isinstance(value, Call) and value.op in VIEWS and len(value.inputs) == 1:
         value = value.inputs[0]
     return not isinstance(value, (Call, Each))
