@@ -543,6 +543,30 @@ def test_entries_are_the_gradients_numbers() -> None:
             assert found[f"dL/dw_{i + 1}{j + 1}"] == pytest.approx(expected.data[i, j], rel=1e-9)
 
 
+def test_entries_of_different_arrays_have_different_names() -> None:
+    """W and w, and h_1 beside the first entry of h: a formula means one thing."""
+    W, w, h, h_1 = (
+        tg.Tensor(np.array(values), requires_grad=True, name=name)
+        for name, values in [("W", [2.0, 3.0]), ("w", [5.0, 7.0]), ("h", [1.0, 2.0]), ("h_1", 4.0)]
+    )
+    lines = tg.derive((W * w * h).sum() * h_1).spell_out().splitlines()
+    assert "dL/dw_1 = h_1 h_1' w_1'" in lines
+    assert "dL/dw_1' = h_1 h_1' w_1" in lines
+    assert len({line.partition(" = ")[0] for line in lines}) == len(lines)
+
+
+def test_entries_that_are_added_up_are_spelled_out_once() -> None:
+    """Parts and many terms: one line for each entry, with all terms in it."""
+    w = tg.Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True, name="w")
+    loss = tg.sum(w[:2] * w[1:]) + sum((w * float(k)).sum() for k in range(2, 10))
+    lines = tg.derive(loss).spell_out().splitlines()
+    assert [line for line in lines if line.startswith("dL/dw_")] == [
+        "dL/dw_1 = 44 + w_2",
+        "dL/dw_2 = 44 + w_3 + w_1",
+        "dL/dw_3 = 44 + w_2",
+    ]
+
+
 NUMBERS_ONLY = re.compile(
     "spell_out: ((softplus|logaddexp|bernoulli_likelihood|power|var|std|logsumexp|addmm) computes "
     "with numbers only|the pass has)"

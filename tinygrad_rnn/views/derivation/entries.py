@@ -7,6 +7,7 @@ as it does numbers. A sum stays a sum when it is multiplied, so that (1 - h²) i
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from ...expressions.expression import Call, Expression, Quantity, Symbol, parts
 from ...op import Array
 from ...ops.shape import cast
+from .inline import blocks
 from .names import Names
 from .steps import Add, Assign, Statement, Steps, Zero
 
@@ -174,9 +176,9 @@ class Entry:
 
     def __str__(self) -> str:
         terms = list(self.terms.items())
-        first = next((k for k, (_, c) in enumerate(terms) if c > 0), 0)  # none begins with minus
-        terms.insert(0, terms.pop(first)) if terms else None
-        text = " + ".join(_written(m, c) for m, c in terms) or "0"
+        first = next((k for k, (_, c) in enumerate(terms) if c > 0), 0)  # better than a minus
+        ordered = [*terms[first : first + 1], *terms[:first], *terms[first + 1 :]]
+        text = " + ".join(_written(m, c) for m, c in ordered) or "0"
         return text.replace("+ -", "- ")
 
 
@@ -252,6 +254,9 @@ class Spelled:
         self.steps, self.names = steps, names
         self.arrays: dict[Quantity, Array] = {}
         self.named = 0
+        self.texts: dict[str, tuple[Quantity, tuple[int, ...]]] = {}  # whose name each one is
+        added = [s for block in blocks(steps) for s in block if isinstance(s, Add)]
+        self.waiting = Counter(s.target.quantity for s in added)  # terms that are still to come
         for quantity, x in steps.parameters.items():
             self.arrays[quantity] = self._named(quantity, x.data)
         for quantity, array in steps.inputs.items():
@@ -259,7 +264,7 @@ class Spelled:
             self.arrays[quantity] = self._named(quantity, array) if named else array
 
     def lines(self) -> Iterator[str]:
-        """The lines, blocks parted by empty ones."""
+        """The lines: each entry once, when it is complete."""
         yield from self._block(self.steps.forward)
         yield from self._block(self.steps.backward)
 
@@ -276,7 +281,8 @@ class Spelled:
         value = self.evaluated(statement.value)
         if isinstance(statement, Add):
             value = np.asarray(self.arrays[quantity] + value, object)
-        if quantity.dtype.kind != "f":
+            self.waiting[quantity] -= 1
+        if quantity.dtype.kind != "f" or self.waiting[quantity]:
             self.arrays[quantity] = value
             return
         value = np.broadcast_to(value, quantity.shape)
@@ -318,12 +324,15 @@ class Spelled:
         """An entry's name: w_12 of W, h_2 of a column h, dL/dw_12 of its gradient."""
         if quantity.of is not None:
             return f"dL/d{self._name(quantity.of, place)}"
-        name = quantity.name or self.names.of(quantity)
+        name = self.names.of(quantity)
         name = name.lower() if len(name) == 1 else name
         sized = [(k + 1, n) for k, n in zip(place, quantity.shape, strict=True) if n > 1]
         joint = "" if all(n < 10 for _, n in sized) else ","
         index = joint.join(str(k) for k, _ in sized) or ("1" if place else "")
-        return f"{name}_{index}" if index else name
+        text = f"{name}_{index}" if index else name
+        while self.texts.setdefault(text, (quantity, place)) != (quantity, place):
+            text += "'"  # W and w, or h_1 and the first entry of h
+        return text
 
 
 def _applied(call: Call, inputs: list[Any]) -> Any:
