@@ -732,12 +732,26 @@ def test_names_of_any_kind_are_identifiers_in_the_source(name: str) -> None:
     assert "for t in reversed(range(T))" in derivation.numpy_source()
 
 
+def test_steps_of_a_named_list_have_numbers() -> None:
+    """Two states of one name are h_1 and h_2 where they are written one by one."""
+    W = tg.Tensor(np.eye(2), requires_grad=True, name="W")
+    h1 = tg.tanh(W @ np.ones((2, 1)))
+    h2 = tg.tanh(W @ h1)
+    latex = tg.derive((h2 * h2).sum(), names={"h": [h1, h2]}).latex()
+    assert r"h_{2} &= \tanh\left(W \, h_{1}\right)" in latex
+
+
 def test_no_two_tensors_go_by_one_name() -> None:
     """Whatever is repeated: layers, gates, steps, made-up letters."""
     output, _ = nn.LSTM(I, H, 2, rng=0)(np.ones((T, B, I)))
     derivation = tg.derive((output * output).mean())
     called = [derivation.name(x) for x in derivation.nodes]
     assert len(set(called)) == len(called)
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Linear(2, 2, rng=1))
+    derivation = tg.derive((model(np.ones((1, 2))) ** 2).sum())
+    called = [derivation.name(x) for x in derivation.nodes]
+    assert len(set(called)) == len(called)
+    assert {"weight", "weight_2", "bias", "bias_2"} < set(called)
 
 
 def test_two_of_one_name_are_told_apart() -> None:

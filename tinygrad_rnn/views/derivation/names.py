@@ -100,11 +100,14 @@ Called = dict[Any, tuple[str, bool]]  # by Tensor, or an array's id: its name, w
 def called(steps: Steps, given: Given, names: Names) -> Called:
     """What each Tensor and each array is called where time steps are written one by one."""
     found: Called = {}
+    taken: set[str] = set()
     for key, quantity in steps.values.items():
         name = names.of(quantity)
         if not isinstance(key, tuple):
-            found[key] = quantity.name or name, quantity.shown
-    taken = {name for name, _ in found.values()}
+            if quantity.name and quantity.name not in taken:
+                name = quantity.name
+            taken.add(name)
+            found[key] = name, quantity.shown
     for key, quantity in steps.values.items():
         if not isinstance(key, tuple):
             continue
@@ -129,8 +132,8 @@ def called(steps: Steps, given: Given, names: Names) -> Called:
 def take_names(steps: Steps, called: Called) -> None:
     """To what stands for one Tensor or one array the name that it is called by."""
     for key, quantity in steps.values.items():
-        if not isinstance(key, tuple) and not quantity.name:
-            quantity.name, quantity.shown = called.get(key, ("", False))
+        if key in called:
+            quantity.name, quantity.shown = called[key]
 
 
 def _common(names: Iterator[str]) -> str:
@@ -151,10 +154,11 @@ class Names:
         self._names: dict[Quantity, str] = {}
         self._untried: dict[tuple[str, ...], Iterator[str]] = {}
         self._roles = _roles(steps, loss)
-        known = [*steps.parameters, *steps.inputs, *steps.values.values()]
-        for quantity in known:
-            if quantity.name:
-                self.of(quantity)
+        known = dict.fromkeys([*steps.parameters, *steps.inputs, *steps.values.values()])
+        named = [quantity for quantity in known if quantity.name]
+        counts = Counter(quantity.name for quantity in named)
+        for quantity in sorted(named, key=lambda quantity: counts[quantity.name] > 1):
+            self.of(quantity)
         self._keys = {**self._keys_of(steps.parameters), **self._keys_of(steps.inputs)}
 
     def of(self, quantity: Quantity) -> str:
