@@ -22,7 +22,8 @@ from itertools import product, starmap
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
-from tinygrad_rnn import ops, tape
+from tinygrad_rnn import ops
+from tinygrad_rnn.engine import tape, totals
 
 from . import test_ops, test_programs, test_special_points, test_tape
 from .cases import MODULES
@@ -224,9 +225,9 @@ def _called(site: Site) -> Iterator[FunctionType]:
 
 
 def _sums() -> Iterator[Site]:
-    for function in (tape.pullback, tape.Totals.add, tape.Totals.gather):
+    for function in (tape.pullback, totals.Totals.add, totals.Totals.gather):
         yield Site("tape", function.__qualname__, function, written(function), (sums,))
-    yield Site("tape", "_fitted", tape._fitted, written(tape._fitted), (values,))
+    yield Site("totals", "_fitted", totals._fitted, written(totals._fitted), (values,))
     for op in OPS:
         yield Site(op.name, "forward", op.forward, written(op.forward), (sums,))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import tape
+from tinygrad_rnn.engine.tape import tape
 
 T, B, I, H, O = 2, 5, 2, 4, 3
 NASTY = [

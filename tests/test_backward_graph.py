@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import tape
-from tinygrad_rnn.views import draw, render
-from tinygrad_rnn.views.rules import rule_text, rule_texts
+from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.views import render
+from tinygrad_rnn.views.drawing import draw
+from tinygrad_rnn.views.drawing.rules import rule_text, rule_texts
 
 from .dot import elements, labels, read, shown
 

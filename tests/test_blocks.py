@@ -14,8 +14,8 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.program import workers
 from tinygrad_rnn.program.blocks import cut, followed
+from tinygrad_rnn.program.passes.simplify import simplified
 from tinygrad_rnn.program.rows import PARTIAL, Axis, MixedRowsError, located
-from tinygrad_rnn.program.simplify import simplified
 from tinygrad_rnn.program.workers import Blocks
 
 from .deep import H, I, V, deep_check, traced

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import bptt, manual
-from tinygrad_rnn.tape import tape
+from tinygrad_rnn.engine.tape import tape
 
 B, I, H, O = 5, 3, 4, 2
 RNG = np.random.default_rng

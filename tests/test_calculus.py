@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.calculus import (
+from tinygrad_rnn.calculus.jacobians import (
     ACTIVATIONS,
     BY,
     LAYOUTS,

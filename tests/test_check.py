@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.check import GradcheckError, NotDifferentiableError
+from tinygrad_rnn.func import GradcheckError, NotDifferentiableError
 
 rng = np.random.default_rng(7)
 X, Y, ROW, COLUMN = (rng.normal(size=shape) for shape in ((2, 3), (2, 3), (3,), (2, 1)))

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.checkpoint import CheckpointError
+from tinygrad_rnn.training.checkpoint import CheckpointError
 
 safetensors = pytest.importorskip("safetensors.numpy")
 
@@ -555,7 +555,7 @@ def test_a_header_beyond_the_format_s_bound_is_not_read(path: Path) -> None:
 
 def signed(document: Any, arrays: dict[str, Any]) -> bytes:
     """A file whose checksum is right, whatever its text says."""
-    from tinygrad_rnn.checkpoint.container import pack
+    from tinygrad_rnn.training.checkpoint.container import pack
 
     return pack(arrays, document if isinstance(document, str) else json.dumps(document))
 
@@ -763,7 +763,7 @@ def ended_process() -> int:
 @pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
 def test_only_own_temporary_files_of_dead_processes_are_removed(path: Path) -> None:
     """Those of the living, of other targets and machines, and all other files are kept."""
-    from tinygrad_rnn.checkpoint.atomic import _prefix
+    from tinygrad_rnn.training.checkpoint.atomic import _prefix
 
     dead, own = ended_process(), _prefix(path)
     stale = f"{own}{dead}.0123abcd.tmp"

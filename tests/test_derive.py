@@ -20,11 +20,11 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import manual, nn
-from tinygrad_rnn.expressions.forward import keep
-from tinygrad_rnn.tape import tape
-from tinygrad_rnn.views.derivation import Derivation
-from tinygrad_rnn.views.derivation.entries import Spelled, entry
-from tinygrad_rnn.views.derivation.loops import Loop, arranged
+from tinygrad_rnn.derivation import Derivation
+from tinygrad_rnn.derivation.entries import Spelled, entry
+from tinygrad_rnn.derivation.expressions.forward import keep
+from tinygrad_rnn.derivation.loops import Loop, arranged
+from tinygrad_rnn.engine.tape import tape
 
 from . import deep
 from .cases import CASES, Case

@@ -20,9 +20,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import tape
-from tinygrad_rnn.views import draw, render
-from tinygrad_rnn.views.style import KINDS
+from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.views import render
+from tinygrad_rnn.views.drawing import draw
+from tinygrad_rnn.views.drawing.style import KINDS
 
 from .dot import elements, labels, read, texts, words
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import tape
+from tinygrad_rnn.engine.tape import tape
 from tinygrad_rnn.views.explore import SCRIPTS, STYLES
 from tinygrad_rnn.views.explore.arrays import shown
 from tinygrad_rnn.views.explore.timeline import states_by_layer
@@ -296,7 +296,7 @@ def test_without_a_renderer_there_is_no_page(
 ) -> None:
     """The error says what to install; nothing is written."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("tinygrad_rnn.views.picture._installed", lambda: None)
+    monkeypatch.setattr("tinygrad_rnn.views.drawing.picture._installed", lambda: None)
     with pytest.raises(RuntimeError, match=r'pip install "tinygrad_rnn\[render\]"'):
         tg.explore(tg.sum(parameter(1.0) * 2), tmp_path / "x.html")
     assert not list(tmp_path.iterdir())

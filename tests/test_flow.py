@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.views.draw import Drawing, draw
-from tinygrad_rnn.views.graph import NOT_COMPUTED, NOT_KNOWN
+from tinygrad_rnn.views.drawing.draw import Drawing, draw
+from tinygrad_rnn.views.drawing.graph import NOT_COMPUTED, NOT_KNOWN
 
 from .dot import labels, read
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import tape
-from tinygrad_rnn.views.draw import Drawing, draw
+from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.views.drawing.draw import Drawing, draw
 
 from .dot import labels, read
 

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.func import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_rnn.func import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 from .numeric import assert_near, differences
 

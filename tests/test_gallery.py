@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tinygrad_rnn.views import picture
-from tinygrad_rnn.views.draw import Drawing
+from tinygrad_rnn.views.drawing import picture
+from tinygrad_rnn.views.drawing.draw import Drawing
 
 from .dot import elements, labels, read, words
 

@@ -12,11 +12,11 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.engine.repeats import Repeat
 from tinygrad_rnn.program import Program, Runner, Var
 from tinygrad_rnn.program.code import FEWEST, LONG, MOST, _loops, function_of
 from tinygrad_rnn.program.layout import copied, is_join, turned
 from tinygrad_rnn.program.passes import improved
-from tinygrad_rnn.program.repeats import Repeat
 from tinygrad_rnn.program.run import _Binding
 
 from .deep import STEPS, H, I, V, data, deep_check, of, traced, weights

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.engine.totals import Totals
 
 from . import mutants
 from .cases import CASES
@@ -108,7 +109,7 @@ def test_every_rule_has_mutants() -> None:
     """No rule of any operation is left out, nor what joins, turns and adds up."""
     tried = {m.function for site in mutants.sites() for m in mutants.mutants(site)}
     rules = {edge for op in OPS for edge in op.edges if edge}
-    assert rules | {op.join for op in OPS if op.join} | {tg.tape.Totals.add} <= tried
+    assert rules | {op.join for op in OPS if op.join} | {Totals.add} <= tried
 
 
 def test_what_is_called_equivalent_is_a_mutant() -> None:

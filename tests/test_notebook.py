@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.views import draw, notebook, picture
+from tinygrad_rnn.views import notebook
+from tinygrad_rnn.views.drawing import draw, picture
 
 
 def result(steps: int = 3) -> Any:

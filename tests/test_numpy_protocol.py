@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import from_numpy, ops
+from tinygrad_rnn import ops
+from tinygrad_rnn.engine import from_numpy
 
 from .cases import CASES
 from .numeric import assert_near, parts

@@ -11,9 +11,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import ops
-from tinygrad_rnn.op import Op
+from tinygrad_rnn.engine.mode import Mode, in_mode
+from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.ops.op import Op
 from tinygrad_rnn.program.trace import Rehearsal
-from tinygrad_rnn.tape import Mode, in_mode, tape
 
 from .cases import CASES, ELEMENTWISE, INTERNAL, MODULES, Case
 from .numeric import assert_near, differences, flat, parts

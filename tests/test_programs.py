@@ -21,7 +21,7 @@ import pytest
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import Totals
+from tinygrad_rnn.engine.totals import Totals
 
 from .numeric import assert_near, flat, parts
 

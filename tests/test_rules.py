@@ -6,49 +6,40 @@ import ast
 import inspect
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import ops
-from tinygrad_rnn.op import Op
+from tinygrad_rnn.ops.op import Op
 
 from .cases import CASES, INTERNAL, MODULES
 
 PACKAGE = Path(tg.__file__).parent
 FLOORS = {
     "_version": 0,
-    "op": 0,
-    "tree": 0,
-    "manual": 0,
-    "data": 0,
     "ops": 1,
-    "tape": 1,
-    "anomaly": 1,
-    "from_numpy": 2,
-    "methods": 2,
-    "tensor": 2,
-    "gradients": 2,
+    "manual": 1,
+    "data": 1,
+    "engine": 2,
     "program": 3,
     "nn": 3,
     "optim": 3,
     "bptt": 3,
-    "calculus": 3,
-    "expressions": 3,
     "func": 3,
-    "interop": 3,
-    "differences": 3,
-    "check": 3,
-    "checkpoint": 3,
-    "views": 4,
-    "history": 4,
-    "train": 4,
-    "__init__": 5,
+    "derivation": 4,
+    "training": 4,
+    "calculus": 5,
+    "interop": 5,
+    "views": 5,
+    "__init__": 6,
 }
+LONGEST_FILE = 400  # lines
 OPS = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
 OPS = list({op.name: op for op in OPS}.values())
 FORBIDDEN = {"data", "_array", "numpy", "item"}
@@ -178,7 +169,7 @@ def test_modules_of_operations_hold_no_arrays() -> None:
 
 def test_every_module_of_ops_is_looked_at() -> None:
     """The modules that these tests read are the files in ops/."""
-    files = {path.stem for path in (PACKAGE / "ops").glob("*.py")} - {"__init__"}
+    files = {path.stem for path in (PACKAGE / "ops").glob("*.py")} - {"__init__", "op"}
     assert {module.__name__.rpartition(".")[2] for module in MODULES} == files
 
 
@@ -243,21 +234,30 @@ def test_every_function_says_what_it_does(name: str) -> None:
 # Who imports whom
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+PATHS = {path.relative_to(PACKAGE.parent).with_suffix("").parts: path for path in FILES}
+PATHS |= {path[:-1]: file for path, file in PATHS.items() if path[-1] == "__init__"}
 
 
-def place(path: Path) -> str:
-    """The part of the package that a file belongs to: a module or folder at the top."""
+def room(path: Path) -> str:
+    """The part of the package that a file belongs to: a folder at the top, or a file there."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imports(path: Path) -> set[str]:
-    """The parts of the package that a file imports, wherever in the file it does."""
-    found = set()
-    for top, *rest in _imported(path):
-        if top == PACKAGE.name:
-            part = rest[0] if rest else ""
-            inside = (PACKAGE / f"{part}.py").exists() or (PACKAGE / part / "__init__.py").exists()
-            found.add(part if part and inside else "__init__")
+class Import(NamedTuple):
+    """A name that a file imports from another one of the package; of a whole file its last part."""
+
+    file: Path
+    name: str
+
+
+@cache
+def imports(path: Path) -> list[Import]:
+    """What a file imports from the package, wherever in the file it does."""
+    found = []
+    for whole in _imported(path):
+        length = next(k for k in range(len(whole), -1, -1) if whole[:k] in PATHS or not k)
+        if length:
+            found.append(Import(PATHS[whole[:length]], whole[-1]))
     return found
 
 
@@ -273,24 +273,84 @@ def _imported(path: Path) -> Iterator[tuple[str, ...]]:
             yield from (tuple(alias.name.split(".")) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def circle(arrows: dict[Any, set[Any]]) -> list[Any]:
+    """The members of a circle of arrows; none where all arrows run one way."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def name_of(path: Path) -> str:
+    """A file's path inside of the package."""
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_imports_run_downward(path: Path) -> None:
-    """Each module stands on a floor and imports from its own floor or lower ones."""
-    for part in imports(path):
-        assert FLOORS[part] <= FLOORS[place(path)], part
+    """Each file stands on a floor and imports from its own floor or lower ones."""
+    for other, _ in imports(path):
+        assert FLOORS[room(other)] <= FLOORS[room(path)], name_of(other)
 
 
-def test_the_lowest_floor_is_three_houses() -> None:
-    """op.py, manual/ and data/ import nothing of one another: the referee stands alone."""
+def test_files_import_one_another_in_no_circle() -> None:
+    """Inside of a room, too, whoever is imported imports nothing back, not even indirectly."""
+    assert circle({path: {other for other, _ in imports(path)} - {path} for path in FILES}) == []
+
+
+def test_rooms_import_one_another_in_no_circle() -> None:
+    """Two rooms on one floor do not need each other; nor do two folders of one room."""
+    for depth in (1, 2):
+        rooms: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        for path in FILES:
+            here = path.relative_to(PACKAGE).parts[:-1][:depth]
+            for other, _ in imports(path):
+                there = other.relative_to(PACKAGE).parts[:-1][:depth]
+                if len(here) == len(there) == depth and here != there:
+                    rooms.setdefault(here, set()).add(there)
+        assert circle(rooms) == []
+
+
+def test_circles_are_found() -> None:
+    """The search finds a circle of three, and none in a line."""
+    assert set(circle({1: {2}, 2: {3}, 3: {1}, 4: {1}})) == {1, 2, 3}
+    assert circle({1: {2, 3}, 2: {3}}) == []
+
+
+def test_manual_and_data_stand_alone() -> None:
+    """The referee and the data import nothing of the rest; of these, none imports the referee."""
     for path in FILES:
-        if FLOORS[place(path)] == 0:
-            assert imports(path) <= {place(path)}, path.name
-        elif place(path) != "__init__":
-            assert "manual" not in imports(path), path.name
+        others = {room(other) for other, _ in imports(path)}
+        if room(path) in ("manual", "data"):
+            assert others <= {room(path)}, path.name
+        elif room(path) != "__init__":
+            assert "manual" not in others, path.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_what_a_room_gives_to_others_has_a_public_name(path: Path) -> None:
+    """No name with an underscore before it is imported from another room."""
+    private = [
+        x.name for x in imports(path) if room(x.file) != room(path) and x.name.startswith("_")
+    ]
+    assert set(private) <= {"__version__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_is_long(path: Path) -> None:
+    """A file is one idea, and has no more lines than fit on a few screens."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+def test_nothing_lies_loose() -> None:
+    """Beside the rooms there are only the public names and the version."""
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "_version.py"}
 
 
 def test_imports_are_seen() -> None:
-    """The search resolves what tensor.py and the top of the package import."""
-    assert {"op", "ops", "tape"} <= imports(PACKAGE / "tensor.py")
-    assert {"manual", "tensor", "nn"} <= imports(PACKAGE / "__init__.py")
-    assert imports(PACKAGE / "ops" / "loss.py") == {"op", "ops"}
+    """The search resolves relative imports, of names and of files."""
+    tensor = {name_of(other) for other, _ in imports(PACKAGE / "engine" / "tensor.py")}
+    assert {"engine/mode.py", "engine/tape.py", "ops/__init__.py", "ops/op.py"} <= tensor
+    loss = {room(other) for other, _ in imports(PACKAGE / "ops" / "loss.py")}
+    assert loss == {"ops"}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tape import tape
+from tinygrad_rnn.engine.tape import tape
 
 from .numeric import assert_near
 

@@ -14,7 +14,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.train import History, fit
+from tinygrad_rnn.training.fit import History, fit
 
 X = np.random.default_rng(0).normal(size=(40, 2))
 Y = X @ np.array([[1.0], [-2.0]]) + 0.5

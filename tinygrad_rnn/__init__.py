@@ -5,17 +5,17 @@ Write the forward pass; get back the backward pass that you would have derived b
 
 from . import bptt, calculus, data, func, interop, manual, nn, ops, optim
 from ._version import __version__
-from .anomaly import anomaly_mode
-from .check import gradcheck
-from .checkpoint import load, save
-from .gradients import grad
-from .op import Op, Term, op
+from .derivation import derive
+from .engine.anomaly import anomaly_mode
+from .engine.gradients import grad
+from .engine.mode import no_grad, scope
+from .engine.tensor import Tensor
+from .func import gradcheck
 from .ops import *
+from .ops.op import Op, Term, op
 from .program import compile
-from .tape import no_grad, scope
-from .tensor import Tensor
-from .train import fit
-from .views import derive, draw, explore, render
+from .training import fit, load, save
+from .views import draw, explore, render
 
 __all__ = [
     "Op",

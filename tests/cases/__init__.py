@@ -24,6 +24,7 @@ MODULES = (
     ops.parts,
     ops.products,
     ops.reduce,
+    ops.rows,
     ops.shape,
 )
 INTERNAL = {

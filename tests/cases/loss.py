@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn import ops
-from tinygrad_rnn.ops.likelihood import (
-    less_one,
-    likelihood_gradient,
-    negative_log_likelihood,
-    picked,
-    places,
-    unpicked,
-    zeroed,
-)
+from tinygrad_rnn.ops.likelihood import likelihood_gradient, negative_log_likelihood
+from tinygrad_rnn.ops.rows import less_one, picked, places, unpicked, zeroed
 
 from .rows import (
     Draw,

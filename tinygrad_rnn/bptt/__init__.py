@@ -2,15 +2,7 @@
 
 from .charts import Curve, Heatmap, flow, triangle
 from .grade import Report, Verdict, grade
-from .influence import (
-    Jacobians,
-    Partial,
-    Truncated,
-    immediate,
-    influence,
-    jacobians,
-    truncation,
-)
+from .influence import Jacobians, Partial, Truncated, immediate, influence, jacobians, truncation
 from .uses import Contribution, by_step, contributions, states
 
 __all__ = [

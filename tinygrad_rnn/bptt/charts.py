@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
-from ..tape import pullback, tape
-from ..tensor import Tensor
+from ..engine.tape import pullback, tape
+from ..engine.tensor import Tensor
+from ..ops.op import Array
 from .influence import Truncated, influence
 from .walk import check_on_tape, checked_loss
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
-from ..tape import tape
-from ..tensor import Tensor
+from ..engine.tape import tape
+from ..engine.tensor import Tensor
+from ..ops.op import Array
 from .mistakes import Derivation, candidates, clipped, factors, one_example
 from .walk import check_on_tape, checked_loss, walk
 

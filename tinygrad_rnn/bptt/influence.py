@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
-from ..tape import pullback, tape
-from ..tensor import Tensor
-from .walk import check_on_tape, checked_loss, recurrent_edges, walk
+from ..engine.tape import pullback, tape
+from ..engine.tensor import Tensor
+from ..ops.op import Array
+from .time import recurrent_edges
+from .walk import check_on_tape, checked_loss, walk
 
 State = Tensor | tuple[Tensor, ...]
 

@@ -12,23 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Array
+from ..engine.tape import tape
+from ..engine.tensor import Tensor
+from ..engine.totals import Node
 from ..ops.likelihood import softmax
-from ..tape import Node, tape
-from ..tensor import Tensor
+from ..ops.op import Array
+from .time import PRODUCTS, Edge, is_node, recurrent_edges, source, step_of
 from .uses import _through_views, edge_gradients
-from .walk import (
-    PRODUCTS,
-    Edge,
-    Edit,
-    edges,
-    is_node,
-    recurrent_edges,
-    source,
-    step_of,
-    valued,
-    walk,
-)
+from .walk import Edit, edges, valued, walk
 
 Candidate = tuple[str, Array]
 Rule = Callable[..., Array]

@@ -8,21 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
+from ..engine.tape import pullback, tape
+from ..engine.tensor import Tensor
+from ..engine.totals import Node
+from ..ops.op import Array
 from ..ops.parts import stack
-from ..tape import Node, pullback, tape
-from ..tensor import Tensor
-from .walk import (
-    VIEWS,
-    check_on_tape,
-    checked_loss,
-    edges,
-    index_of,
-    is_node,
-    source,
-    step_of,
-    valued,
-)
+from .time import VIEWS, is_node, source, step_of
+from .walk import check_on_tape, checked_loss, edges, index_of, valued
 
 
 class Contribution(NamedTuple):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..nn import GRU, Embedding, GRUCell, Linear, Module
 from ..nn.cells import NAMES, Cell
 from ..nn.recurrent import Recurrent
-from ..op import Array
+from ..ops.op import Array
 
 
 def keras_weights(layer: Module, index: int | None = None) -> list[Array]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from .. import nn, ops
 from .._version import __version__
-from ..checkpoint.atomic import Name, write_atomically
 from ..nn.cells import NAMES
-from ..op import Array
+from ..ops.op import Array
+from ..training.checkpoint.atomic import Name, write_atomically
 
 OPSET, IR_VERSION = 17, 8  # what ONNX 1.12 of 2022 reads
 GATES = {nn.RNN: (0,), nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}  # ONNX' order: places in ours

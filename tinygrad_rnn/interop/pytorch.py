@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import GRU, GRUCell, Module
-from ..op import Array
+from ..ops.op import Array
 
 
 def torch_state_dict(model: Module) -> dict[str, Array]:

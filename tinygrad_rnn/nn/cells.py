@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.tensor import Tensor
 from ..ops import addmm, matmul, sigmoid, split, tanh
-from ..tensor import Tensor
 from .module import Module, Parameter, Rng, uniform
 
 Nonlinearity = Literal["tanh", "relu"]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.tensor import Tensor
 from ..ops import where
 from ..ops.shape import checked
-from ..tensor import Tensor
 from .cells import as_array, check_sizes
 from .module import Module, Parameter, Rng
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from ..op import Array
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
+from ..ops.op import Array
 from .cells import LSTMCell
 from .module import Rng
 from .recurrent import LSTM

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.tensor import Tensor
 from ..ops import addmm, matmul
-from ..tensor import Tensor
 from .module import Module, Rng, uniform
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..op import Array
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
+from ..ops.op import Array
 
 Rng = np.random.Generator | int | None
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.tensor import Tensor
 from ..ops import mean, sqrt, var
-from ..tensor import Tensor
 from .cells import as_array, check_sizes
 from .module import Module, Parameter
 

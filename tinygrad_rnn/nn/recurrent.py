@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.mode import scope
+from ..engine.tensor import Tensor
 from ..ops import concatenate, less, stack, unbind, where
 from ..ops.shape import checked
-from ..tape import scope
-from ..tensor import Tensor
 from .cells import (
     NAMES,
     Nonlinearity,

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.mode import scope
+from ..engine.tensor import Tensor
 from ..ops import broadcast_to, concatenate, expand_dims, squeeze, stack
-from ..tape import scope
-from ..tensor import Tensor
 from .cells import Cell, as_array
 from .module import Module
 from .recurrent import Recurrent

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
-from ..tree import rebuilt, values_of
+from ..engine.tensor import Tensor
+from ..engine.tree import rebuilt, values_of
 
 
 def clip_grad_norm_(

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import op
 from .elementwise import equal, greater, greater_equal, where
+from .op import op
 
 __all__ = [
     "arccos",

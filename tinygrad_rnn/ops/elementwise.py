@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import op
+from .op import op
 
 __all__ = [
     "abs",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Term, composed, op
 from .elementwise import where
+from .op import Term, composed, op
 from .parts import concatenate
 from .reduce import sum, sum_to
 from .shape import moveaxis, reshape, transpose

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..op import array, composed
 from .elementwise import abs, clip, equal, not_equal, where
 from .likelihood import bernoulli_likelihood, log_softmax, negative_log_likelihood
+from .op import array, composed
 from .parts import gather
 from .reduce import mean, sum
 from .shape import astype, checked

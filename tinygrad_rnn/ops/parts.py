@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import composed, op
+from .op import composed, op
 from .shape import counted_axis, reshape, transpose
 
 __all__ = [

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import array, composed, op
 from .linalg import diagonal, matmul
+from .op import array, composed, op
 from .reduce import sum, sum_to
 from .shape import broadcast_to, counted_axis, reshape, transpose
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import composed, op
 from .elementwise import abs, equal, not_equal, sign, where
+from .op import composed, op
 from .parts import concatenate, stack
 from .shape import astype, broadcast_to, counted_axis, flip, reshape, squeeze, transpose
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Term, array, composed, op
+from .op import Term, array, composed, op
 
 __all__ = [
     "astype",

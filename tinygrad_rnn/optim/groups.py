@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 
 Group = dict[str, Any]  # "params", a list of Tensors, and the settings by name
 Params = Iterable[Tensor] | Iterable[Group]

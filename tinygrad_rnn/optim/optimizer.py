@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..op import Array
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
+from ..ops.op import Array
 from . import saved
 from .groups import Group, Params, as_groups, check_parameters, listed, plain, wrong_settings
 

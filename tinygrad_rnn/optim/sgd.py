@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..op import Array
+from ..ops.op import Array
 from .groups import Params
 from .optimizer import Optimizer
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
+from ..ops.op import Array
+from .passes.simplify import live
 from .program import Equation, Program, Var
 from .rows import EVERYWHERE, PARTIAL, MixedRowsError, Rows, located
-from .simplify import live
 
 
 class Batch(NamedTuple):

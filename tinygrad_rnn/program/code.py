@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.repeats import Repeat, Repeats
 from .kernels import Call
-from .repeats import Repeat, Repeats
 
 LONG = 1000  # calls from which on repetitions become loops
 MOST = 64  # calls in the body of a loop

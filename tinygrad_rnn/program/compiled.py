@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..from_numpy import numeric
-from ..gradients import grad
-from ..op import Array
-from ..tape import mode
-from ..tensor import Tensor, leaf
-from ..tree import Tree, rebuilt, values_of
+from ..engine.from_numpy import numeric
+from ..engine.gradients import grad
+from ..engine.mode import mode
+from ..engine.tensor import Tensor, leaf
+from ..engine.tree import Tree, rebuilt, values_of
+from ..ops.op import Array
 from .passes import improved
+from .passes.simplify import simplified
 from .program import Program
 from .rows import MixedRowsError
 from .run import Runner
-from .simplify import simplified
 from .trace import trace
 from .workers import Blocks
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Array, Op
 from ..ops import (
     broadcast_to,
     clip,
@@ -30,8 +29,9 @@ from ..ops import (
     sum,
     where,
 )
-from ..ops.likelihood import less_one, picked, places, zeroed
+from ..ops.op import Array, Op
 from ..ops.parts import concatenate, unslice
+from ..ops.rows import less_one, picked, places, zeroed
 from ..ops.shape import cast, truncate
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array, Op
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
+from ..ops.op import Array, Op
 
 
 class Var:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..op import Op
 from ..ops import (
     add,
     broadcast_to,
@@ -28,9 +27,10 @@ from ..ops import (
     sum,
     transpose,
 )
-from ..ops.likelihood import less_one, picked, places, zeroed
+from ..ops.op import Op
 from ..ops.parts import _getitem as getitem
 from ..ops.parts import concatenate, gather, scatter, unslice
+from ..ops.rows import less_one, picked, places, zeroed
 from ..ops.shape import _checked, cast, truncate
 from .program import Equation, Var
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
+from ..engine.tensor import Tensor
 from ..ops import matmul, sigmoid
+from ..ops.op import Array
 from ..ops.shape import _checked
-from ..tensor import Tensor
 from .code import function_of
 from .kernels import UFUNCS, Call, calls_of, writes_in_place
 from .layout import VIEWS, Layout, Row, copied, covers, turned

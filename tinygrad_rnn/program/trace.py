@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Array, Op
-from ..tape import Mode, in_mode, mode, pullback
-from ..tensor import Tensor, leaf
+from ..engine.mode import Mode, in_mode, mode
+from ..engine.tape import pullback
+from ..engine.tensor import Tensor, leaf
+from ..ops.op import Array, Op
 from .program import Equation, Program, Var
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Array
+from ..ops.op import Array
 from .blocks import cut, first, followed
 from .passes import improved
 from .program import Program

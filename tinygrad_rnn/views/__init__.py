@@ -1,9 +1,7 @@
-"""Views of what was recorded: its derivation, drawings of it, a page to step through."""
+"""Views of what was recorded: drawings of it, a page to step through."""
 
 from . import notebook as notebook
-from .derivation import derive
-from .draw import draw
+from .drawing import draw, render
 from .explore import explore
-from .picture import render
 
-__all__ = ["derive", "draw", "explore", "render"]
+__all__ = ["draw", "explore", "render"]

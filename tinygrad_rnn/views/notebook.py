@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..bptt.walk import is_node
+from ..bptt.time import is_node
+from ..engine.tensor import Tensor
 from ..nn import Module
-from ..tensor import Tensor
-from .draw import Drawing, draw, drawing_of
-from .picture import RENDERING_FAILS, svg_of
-from .sheet import Box, Scope, Sheet
+from .drawing.draw import Drawing, draw, drawing_of
+from .drawing.picture import RENDERING_FAILS, svg_of
+from .drawing.sheet import Box, Scope, Sheet
 
 MOST_BOXES = 150  # of a picture that comes without being asked for
 MOST_NODES = 20_000  # that are looked at for one

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ...bptt.walk import checked_loss
-from ...tape import tape
-from ...tensor import Tensor
-from ..derivation import derive
-from ..labels import LONGEST_NAME, cut
-from ..picture import _write
+from ...derivation import derive
+from ...engine.tape import tape
+from ...engine.tensor import Tensor
+from ..drawing.labels import LONGEST_NAME, cut
+from ..drawing.picture import _write
 from .contents import contents
 from .figure import figure
 

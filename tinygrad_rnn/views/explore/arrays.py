@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...op import Array
-from ..labels import norm
+from ...derivation.report import norm
+from ...ops.op import Array
 
 FEW = 4
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ...bptt.walk import is_node, step_of
-from ...op import Array
-from ...tensor import Tensor
-from ..derivation import Derivation
-from ..labels import LONGEST_NAME, cut, norm
+from ...bptt.time import is_node, step_of
+from ...derivation import Derivation
+from ...derivation.report import norm
+from ...engine.tensor import Tensor
+from ...ops.op import Array
+from ..drawing.labels import LONGEST_NAME, cut
 from .arrays import number, shown
 from .timeline import states_by_layer
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from ...tensor import Tensor
-from ..derivation import Derivation
-from ..draw import draw
-from ..picture import svg_of
+from ...derivation import Derivation
+from ...engine.tensor import Tensor
+from ..drawing.draw import draw
+from ..drawing.picture import svg_of
 from .contents import kind_of
 
 Element = ElementTree.Element

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ...bptt.walk import recurrent_edges, step_of
-from ...tensor import Tensor
+from ...bptt.time import recurrent_edges, step_of
+from ...engine.tensor import Tensor
 
 Place = tuple[tuple[str, ...], int, str]  # the scopes around a step, the place in it, the op
 
@@ -22,7 +22,7 @@ def states_by_layer(nodes: Sequence[Tensor]) -> list[dict[int, Tensor]]:
     >>> for t in (1, 2):
     ...     with tg.scope(f"t={t}"):
     ...         h = tg.tanh(w * h)
-    >>> from tinygrad_rnn.tape import tape
+    >>> from tinygrad_rnn.engine.tape import tape
     >>> (states,) = states_by_layer(tape(h))
     >>> list(states), states[2] is h
     ([1, 2], True)

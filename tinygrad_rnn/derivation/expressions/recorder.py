@@ -1,0 +1,89 @@
+"""Rules run on Tensors while a Recorder looks on: out come values, and what was done.
+
+Nothing about a derivative is written down here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...engine.mode import Mode, in_mode
+from ...engine.tensor import Tensor, leaf
+from ...engine.totals import Node, _fitted
+from ...ops.op import Array, Op, Term
+from .expression import Call, Expression
+from .simpler import simpler
+
+
+@dataclass
+class Recorder:
+    """Looks on as ops run, and keeps for each result the expression that gave it.
+
+    known: the expressions of the Tensors to begin with. constant: gives what other arrays become.
+    """
+
+    known: dict[Tensor, Expression]
+    constant: Callable[[Array], Expression]
+    traces: bool = field(default=False, init=False)
+
+    def result(
+        self,
+        z: Tensor,
+        op: Op,
+        inputs: Sequence[Any],
+        values: Sequence[Any],
+        settings: dict[str, Any],
+    ) -> None:
+        """One more result."""
+        given = tuple(map(self.expression, inputs))
+        self.known[z] = simpler(Call(op, given, settings, z.shape, z.dtype))
+
+    def expression(self, x: Any) -> Expression:
+        """What an input of an op prints as."""
+        if isinstance(x, Tensor):
+            return self.known[x] if x in self.known else self.constant(x._array)
+        return self.constant(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
+def sent_back(node: Node, g: Tensor, recorder: Recorder) -> list[tuple[int, Expression, Tensor]]:
+    """What a node's op sends to each input that needs a gradient: place, expression, value.
+
+    g: the node's gradient; the recorder knows it, the node, and the node's inputs. Inputs that
+    are arrays are known as the Tensors that `as_tensors` made of them.
+    """
+    found = []
+    with in_mode(Mode(False, (), recorder)):
+        for place, gradient in _gradients(node, g, recorder):
+            value = gradient() if isinstance(gradient, Term) else gradient
+            fitted = _fitted(value, node.inputs[place], node.op)
+            found.append((place, recorder.known[fitted], fitted))
+    return found
+
+
+def _gradients(node: Node, g: Tensor, recorder: Recorder) -> Iterator[tuple[int, Any]]:
+    """The place and the rule's result for each input that needs a gradient."""
+    op, inputs = node.op, as_tensors(node, recorder)
+    if op.is_part:
+        index = node.settings["index"] if node.settings else tuple(inputs[1:])
+        yield 0, op.edges[0]((g,), inputs[0], (index,))
+        return
+    several = op.edges[0](g, node, *inputs, **node.settings) if op.variadic else op.edges
+    for place, (edge, needs) in enumerate(zip(several, node.needs, strict=False)):
+        if needs and edge is not None:
+            yield place, edge if op.variadic else edge(g, node, *inputs, **node.settings)
+
+
+def as_tensors(node: Node, recorder: Recorder) -> list[Any]:
+    """The node's inputs, arrays among them as Tensors, so that the recorder sees their uses."""
+    given = []
+    for x in node.inputs:
+        if isinstance(x, np.ndarray):
+            wrapped = leaf(x)
+            recorder.known[wrapped] = recorder.constant(x)
+            x = wrapped
+        given.append(x)
+    return given

@@ -1,0 +1,1 @@
+"""The engine: what is recorded, and the walk back through it."""

@@ -1,0 +1,85 @@
+"""gates: the sigmoids and tanhs of all parts of an array, as of a cell's gates, as one tanh.
+
+σ(x) = (1 + tanh(x/2)) / 2, so one tanh of the array, with the columns of sigmoids halved before,
+gives all: as a row of halves and ones, and one of halves and zeros, after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...ops import add, multiply, sigmoid, tanh
+from ...ops.op import Array
+from ...ops.parts import _getitem as getitem
+from ..program import Equation, Program, Var
+
+
+def gated(program: Program) -> Program:
+    """With one tanh for each array whose parts are under sigmoids and tanhs, all of them."""
+    parts: dict[Var, list[Equation]] = {}
+    makers = {e[3]: e for e in program.equations if e[0] is getitem}
+    for equation in program.equations:
+        part = makers.get(equation[1][0]) if equation[0] in (sigmoid, tanh) else None
+        if part is not None:
+            parts.setdefault(part[1][0], []).append(equation)
+    columns = {x: _columns(x, several, makers) for x, several in parts.items()}
+    gates = {e[3]: x for x, c in columns.items() if c is not None for e in parts[x]}
+    if not gates:
+        return program
+    constants: dict[Any, Var] = {}
+    arrays: dict[Var, Array] = {}
+    equations: list[Equation] = []
+    wholes: dict[Var, Var] = {}
+    for equation in program.equations:
+        x = gates.get(equation[3])
+        if x is None:
+            equations.append(equation)
+            continue
+        if x not in wholes:
+            scale, shift = _rows(x, columns[x], constants, arrays)
+            equations += (new := list(_as_tanh(x, scale, shift, equation.scope)))
+            wholes[x] = new[-1][3]
+        index = makers[equation[1][0]][2]
+        equations.append(Equation(getitem, (wholes[x],), index, equation.output, equation.scope))
+    constant = (*program.constants, *arrays.items())
+    return replace(program, equations=tuple(equations), constants=constant)
+
+
+def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> Any:
+    """For each column of x whether it is under a sigmoid; None unless there are both kinds."""
+    if not x.shape or x.dtype.kind != "f":
+        return None
+    kind = np.zeros(x.shape, np.int8)
+    for equation in several:
+        kind[makers[equation[1][0]][2]["index"]] += 2 if equation[0] is sigmoid else 1
+    flat = kind.reshape(-1, x.shape[-1])
+    if set(np.unique(flat)) != {1, 2} or (flat != flat[0]).any():
+        return None
+    return tuple((flat[0] == 2).tolist())
+
+
+def _rows(
+    x: Var, columns: tuple[bool, ...], constants: dict[Any, Var], arrays: dict[Var, Array]
+) -> tuple[Var, Var]:
+    """The constants: a half for each column under a sigmoid and 1 for others; a half and 0."""
+    found = []
+    for other in (1.0, 0.0):
+        key = (columns, x.dtype, other)
+        if key not in constants:
+            row = np.where(columns, 0.5, other).astype(x.dtype)
+            constants[key] = Var(row.shape, row.dtype)
+            arrays[constants[key]] = row
+        found.append(constants[key])
+    return found[0], found[1]
+
+
+def _as_tanh(x: Var, scale: Var, shift: Var, scope: tuple[str, ...]) -> Iterator[Equation]:
+    halved, curve, scaled, gates = (Var(x.shape, x.dtype) for _ in range(4))
+    yield Equation(multiply, (x, scale), {}, halved, scope)
+    yield Equation(tanh, (halved,), {}, curve, scope)
+    yield Equation(multiply, (curve, scale), {}, scaled, scope)
+    yield Equation(add, (scaled, shift), {}, gates, scope)

@@ -1,0 +1,188 @@
+"""sums: sums and products of many operands, put in the order that leaves least to a time step.
+
+a + b + c is any of (a + b) + c and a + (b + c). What does not wait for the step before goes
+first, since it can be computed for all steps at once; a sum of many products is one product of
+stacked operands, a sum of many equal terms one sum over their stack.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...ops import add, matmul, multiply, reshape, stack, sum, transpose
+from ...ops.elementwise import positive
+from ...ops.op import Op
+from ...ops.parts import concatenate
+from ..program import Equation, Program, Var
+
+FEWEST = 4  # terms that are worth to be added up together
+LARGEST = 2**16  # bytes of an operand that is worth to be stacked: stacks should stay in the cache
+
+
+def reassociated(program: Program) -> Program:
+    """Sums and products of three and more: what is there early first, terms of a kind together."""
+    makers = {equation[3]: equation for equation in program.equations}
+    parent = _parents(program, makers)
+    if not parent:
+        return program
+    level = _levels(program)
+    equations: list[Equation] = []
+    for equation in program.equations:
+        op, _, _, output, _ = equation
+        if op is not add and op is not multiply:
+            equations.append(equation)
+        elif output not in parent:
+            leaves = _leaves(equation, parent, makers)
+            exact = output.dtype.kind != "f"  # sums of small integers would be of larger ones
+            mixed = any(type(x) is Var and x.dtype != output.dtype for x in leaves)
+            if len(leaves) < 3 or exact or mixed:
+                equations += _as_it_was(equation, parent, makers)
+            else:
+                equations += _rebuilt(equation, leaves, makers, level)
+    return replace(program, equations=tuple(equations))
+
+
+def _parents(program: Program, makers: dict[Var, Equation]) -> dict[Var, Var]:
+    """For each sum within a larger sum, which nothing else reads, the larger one."""
+    uses: dict[Var, int] = dict.fromkeys(program.outputs, 2)
+    for equation in program.equations:
+        for x in equation[1]:
+            if type(x) is Var:
+                uses[x] = uses.get(x, 0) + 1
+    parent = {}
+    for op, inputs, _, output, _ in program.equations:
+        if op is add or op is multiply:
+            for x in inputs:
+                within = type(x) is Var and x in makers and makers[x][0] is op and uses[x] == 1
+                if within and (x.shape, x.dtype) == (output.shape, output.dtype):
+                    parent[x] = output
+    return parent
+
+
+def _levels(program: Program) -> dict[Any, int]:
+    """How many equations must be computed one after another before each value is there."""
+    level: dict[Any, int] = dict.fromkeys(program.known(), 0)
+    for _, inputs, _, output, _ in program.equations:
+        level[output] = 1 + max([level.get(x, 0) for x in inputs], default=0)
+    return level
+
+
+def _leaves(root: Equation, parent: dict[Var, Var], makers: dict[Var, Equation]) -> list[Any]:
+    """The operands of a tree of sums, from left to right."""
+    waiting, found = list(reversed(root.inputs)), []
+    while waiting:
+        x = waiting.pop()
+        if type(x) is Var and x in parent:
+            waiting.extend(reversed(makers[x].inputs))
+        else:
+            found.append(x)
+    return found
+
+
+def _as_it_was(
+    root: Equation, parent: dict[Var, Var], makers: dict[Var, Equation]
+) -> list[Equation]:
+    """The equations of a tree of sums."""
+    found = [root]
+    for equation in found:  # it grows
+        found += [makers[x] for x in equation[1] if type(x) is Var and x in parent]
+    return found[::-1]
+
+
+def _rebuilt(
+    root: Equation, leaves: list[Any], makers: dict[Var, Equation], level: dict[Any, int]
+) -> Iterator[Equation]:
+    """The sum or product of the leaves anew."""
+    numbers = [x for x in leaves if type(x) is not Var]
+    if len(numbers) > 1:
+        number = builtins.sum(numbers) if root.op is add else math.prod(numbers)
+        leaves = [x for x in leaves if type(x) is Var] + [number]
+    if root.op is add and len(leaves) >= FEWEST:
+        joined: list[Any] = []
+        for kind, several in _by_kind(leaves, makers).items():
+            if kind is None or len(several) < FEWEST:
+                joined += several
+                continue
+            total = Var(several[0].shape, several[0].dtype)
+            level[total] = max(level[x] for x in several)
+            yield from _joined(kind[0], several, total, makers, root.scope)
+            joined.append(total)
+        leaves = joined
+    leaves.sort(key=lambda x: level.get(x, 0))
+    yield from _chain(root, leaves)
+
+
+def _chain(root: Equation, leaves: list[Any]) -> Iterator[Equation]:
+    """The leaves taken one after another."""
+    op, _, _, output, scope = root
+    if len(leaves) == 1:
+        yield Equation(positive, (leaves[0],), {}, output, scope)
+        return
+    first, *rest = leaves
+    for k, x in enumerate(rest):
+        shapes = [y.shape if type(y) is Var else () for y in (first, x)]
+        shape = np.broadcast_shapes(*shapes) if shapes[0] != shapes[1] else shapes[0]
+        last = k == len(rest) - 1
+        result = output if last else Var(shape, output.dtype)
+        yield Equation(op, (first, x), {}, result, scope)
+        first = result
+
+
+def _by_kind(leaves: Iterable[Any], makers: dict[Var, Equation]) -> dict[Any, list[Any]]:
+    """The leaves that the same operation computes, in the same shapes; None: of no use together."""
+    kinds: dict[Any, list[Any]] = {}
+    for x in leaves:
+        maker = makers.get(x) if type(x) is Var else None
+        kinds.setdefault(None if maker is None else _kind(maker), []).append(x)
+    return kinds
+
+
+def _kind(maker: Equation) -> Any:
+    op, inputs, _, output, _ = maker
+    if not output.shape or max((x.nbytes for x in inputs if type(x) is Var), default=0) > LARGEST:
+        return None
+    if op is matmul:
+        two = all(len(x.shape) == 2 for x in inputs)
+        return (op, inputs[0].shape[0], inputs[1].shape[1]) if two else None
+    return op, output.shape, output.dtype
+
+
+def _joined(
+    op: Op, several: list[Var], total: Var, makers: dict[Var, Equation], scope: tuple[str, ...]
+) -> Iterator[Equation]:
+    """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; other sums as that of a stack."""
+    if op is not matmul:
+        stacked = Var((len(several), *total.shape), total.dtype)
+        yield Equation(stack, tuple(several), {"axis": 0}, stacked, scope)
+        yield Equation(sum, (stacked,), {"axis": 0, "keepdims": False}, total, scope)
+        return
+    columns, rows = [], []
+    for x in several:
+        a, b = makers[x].inputs
+        turned = Var(a.shape[::-1], a.dtype)
+        yield Equation(transpose, (a,), {"axes": None}, turned, scope)
+        columns.append(turned)
+        rows.append(b)
+    yield from (left := list(_together(columns, scope)))
+    yield from (right := list(_together(rows, scope)))
+    turned = Var(left[-1][3].shape[::-1], total.dtype)
+    yield Equation(transpose, (left[-1][3],), {"axes": None}, turned, scope)
+    yield Equation(matmul, (turned, right[-1][3]), {}, total, scope)
+
+
+def _together(several: list[Var], scope: tuple[str, ...]) -> Iterator[Equation]:
+    """Matrices below one another."""
+    first = several[0]
+    rows = Var((builtins.sum(x.shape[0] for x in several), first.shape[1]), first.dtype)
+    if any(x.shape != first.shape for x in several):
+        yield Equation(concatenate, tuple(several), {"axis": 0}, rows, scope)
+        return
+    stacked = Var((len(several), *first.shape), first.dtype)
+    yield Equation(stack, tuple(several), {"axis": 0}, stacked, scope)
+    yield Equation(reshape, (stacked,), {"shape": rows.shape}, rows, scope)
