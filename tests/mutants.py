@@ -198,7 +198,7 @@ def _rules() -> Iterator[Site]:
             op = vars(module)[forward.name]
             repeats = op.elementwise and (len(op.inputs) > 1 or op.settings)
             unsummed = [partial(result, function=FIRST, other=name)] * bool(repeats)
-            edge, whole = op.edges[op.inputs.index(name)], ast.parse(ast.unparse(tree))
+            edge, whole = op.rules[op.inputs.index(name)], ast.parse(ast.unparse(tree))
             yield Site(op.name, name, edge, whole, (values, *SCALED, *unsummed))
     for op, part in product(OPS, ("join", "turn", "passes")):
         if function := getattr(op, part):

@@ -30,7 +30,7 @@ def lines(source: str, *changes: mutants.Change) -> set[str]:
 
 def looks_away() -> None:
     """A check that calls a rule, and judges nothing."""
-    tg.exp.edges[0](1.0, 2.0, 3.0)
+    tg.exp.rules[0](1.0, 2.0, 3.0)
 
 
 def checks(function: str) -> list[Callable[[], None]]:
@@ -108,7 +108,7 @@ def test_what_is_not_summed_keeps_its_first_entries() -> None:
 def test_every_rule_has_mutants() -> None:
     """No rule of any operation is left out, nor what joins, turns and adds up."""
     tried = {m.function for site in mutants.sites() for m in mutants.mutants(site)}
-    rules = {edge for op in OPS for edge in op.edges if edge}
+    rules = {edge for op in OPS for edge in op.rules if edge}
     assert rules | {op.join for op in OPS if op.join} | {Totals.add} <= tried
 
 
@@ -123,11 +123,11 @@ def test_what_is_called_equivalent_is_a_mutant() -> None:
 
 def test_wrong_rules_are_noticed_and_undone() -> None:
     """Every mutant of tanh fails the comparison with differences; afterwards all is as before."""
-    before = tg.tanh.edges[0].__code__
+    before = tg.tanh.rules[0].__code__
     judges = mutants.reaching(checks("tanh"))
     assert len(of("tanh")) > 5
     assert not any(mutants.survives(mutant, judges) for mutant in of("tanh"))
-    assert tg.tanh.edges[0].__code__ is before
+    assert tg.tanh.rules[0].__code__ is before
 
 
 def test_a_change_without_effect_survives() -> None:
@@ -141,8 +141,8 @@ def test_a_change_without_effect_survives() -> None:
 def test_checks_judge_what_they_run() -> None:
     """A check belongs to the rules that it reaches, in recorded walks too."""
     judges = mutants.reaching(checks("tanh"))
-    assert judges[tg.tanh.edges[0].__code__]
-    assert tg.sinh.edges[0].__code__ not in judges
+    assert judges[tg.tanh.rules[0].__code__]
+    assert tg.sinh.rules[0].__code__ not in judges
 
 
 def test_mutants_that_do_not_end_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_mutants_that_do_not_end_are_killed(monkeypatch: pytest.MonkeyPatch) -> 
         while True:
             pass
 
-    edge = tg.exp.edges[0]
+    edge = tg.exp.rules[0]
     mutant = Mutant("exp", "", edge, endless.__code__)
     assert not mutants.survives(mutant, mutants.reaching([looks_away]))
 

@@ -269,7 +269,7 @@ def rules_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Op], Counter[tuple[s
         return counted
 
     def watch(op: Op) -> Counter[tuple[str, str]]:
-        edges = zip(op.inputs, op.edges, strict=True)
+        edges = zip(op.inputs, op.rules, strict=True)
         counted = tuple(rule and counting(op, name, rule) for name, rule in edges)
         monkeypatch.setattr(op, "edges", counted)
         return counts

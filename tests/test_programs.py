@@ -970,7 +970,7 @@ def test_programs_written_down_are_right(program: Program, check: Check) -> None
 
 def plant_wrong_slope(monkeypatch: pytest.MonkeyPatch) -> None:
     """tanh's rule is wrong by a thousandth."""
-    (rule,) = tg.tanh.edges
+    (rule,) = tg.tanh.rules
     monkeypatch.setattr(tg.tanh, "edges", (lambda *given: 1.001 * rule(*given),))
 
 

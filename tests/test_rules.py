@@ -151,7 +151,7 @@ def test_rules_take_gradient_result_inputs_and_settings_in_order(module: ModuleT
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_rules_close_over_nothing(op: Op) -> None:
     """A rule sees its arguments, and functions by name: no array is kept in it."""
-    for rule in filter(None, op.edges):
+    for rule in filter(None, op.rules):
         assert rule.__closure__ is None
         assert not rule.__defaults__
         seen = [rule.__globals__.get(name) for name in rule.__code__.co_names]

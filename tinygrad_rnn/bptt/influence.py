@@ -108,13 +108,12 @@ def _jacobian(t: int, new: tuple[Tensor, ...], old: tuple[Tensor, ...]) -> Array
     known = set(tape(*new))
     for h in old:
         check_on_tape("jacobians", f"the state before state {t}", h, known)
-    since = min(h.serial for h in old)
     rows = []
     for h in new:
         for i in range(h.shape[-1]):
             start = np.zeros(h.shape, h.dtype)
             start[..., i] = 1
-            found = walk(h, start, held=set(old), since=since)
+            found = walk(h, start, held=set(old), wanted=set(old))
             row = [found.get(x, np.zeros(x.shape, x.dtype)) for x in old]
             rows.append(np.concatenate([part.reshape(-1, part.shape[-1]) for part in row], axis=-1))
     return np.stack(rows, axis=1)

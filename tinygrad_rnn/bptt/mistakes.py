@@ -18,8 +18,8 @@ from ..engine.totals import Node
 from ..ops.likelihood import softmax
 from ..ops.op import Array
 from .time import PRODUCTS, Edge, is_node, recurrent_edges, source, step_of
-from .uses import _through_views, edge_gradients
-from .walk import Edit, edges, valued, walk
+from .uses import edge_gradients, through_views
+from .walk import Edit, sent, valued, walk
 
 Candidate = tuple[str, Array]
 Rule = Callable[..., Array]
@@ -102,15 +102,15 @@ class Derivation:
     def here(self, x: Node, edit: Edit) -> Array:
         """The gradient of x where its own uses alone are edited."""
         total = np.zeros(x.shape, x.dtype)
-        for node, place, array in self.uses[x]:
-            total += array if node.op.is_part else self.use(x, node, place, edit)
+        for node, place, _ in self.uses[x]:
+            total += self.use(x, node, place, edit)
         return total
 
     def use(self, x: Node, node: Node, place: int, edit: Edit) -> Array:
         """The contribution of one use of x, edited."""
         g = self.right[node]
-        gradient = edit(node, place, g, dict(edges(node, g))[place])
-        return _through_views(valued(gradient, node, place), node.inputs[place], x)
+        gradient = edit(node, place, g, sent(node, g)[place])
+        return through_views(valued(gradient, node, place), node.inputs[place], x)
 
 
 def candidates(d: Derivation, x: Node) -> Iterator[Candidate]:
@@ -220,7 +220,7 @@ def _later_state(d: Derivation, x: Node) -> Iterator[Candidate]:
         if new.shape != values[other].shape:
             return
         values[other] = new._array
-        rule = node.op.edges[place]
+        rule = node.op.rules[place]
         edit = _constant(rule(d.right[node], node._array, *values, **node.settings))
         total += d.use(x, node, place, edit)
     yield "h_t in place of h_{t-1} in dW_hh, the sum of dz_t h_{t-1}ᵀ", total
@@ -269,7 +269,7 @@ def clipped(right: Array, answer: Array) -> Iterator[Candidate]:
 
 def one_example(d: Derivation, x: Node) -> Iterator[Candidate]:
     """Of a leaf, the gradient of each example alone: its rows or columns of g in each use."""
-    if x.op is not None or any(node.op.is_part for node, _, _ in d.uses.get(x, ())):
+    if x.op is not None:
         return
     for B in sorted(d.batch_sizes):
         for axis in (-2, -1):
@@ -286,6 +286,6 @@ def _of(d: Derivation, x: Node, axis: int, b: int) -> Array:
         g = np.zeros_like(d.right[node])
         part = (..., b) if axis == -1 else (..., b, slice(None))
         g[part] = d.right[node][part]
-        array = valued(dict(edges(node, g))[place], node, place)
-        total += _through_views(array, node.inputs[place], x)
+        array = valued(sent(node, g)[place], node, place)
+        total += through_views(array, node.inputs[place], x)
     return total

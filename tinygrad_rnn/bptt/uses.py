@@ -14,7 +14,7 @@ from ..engine.totals import Node
 from ..ops.op import Array
 from ..ops.parts import stack
 from .time import VIEWS, is_node, source, step_of
-from .walk import check_on_tape, checked_loss, edges, index_of, valued
+from .walk import check_on_tape, checked_loss, sent, valued
 
 
 class Contribution(NamedTuple):
@@ -116,7 +116,7 @@ def contributions_of(
     found = edge_gradients(loss, start, nodes, tensors.values())
     return {
         what: [
-            Contribution(array, node.op.name, _input_name(node, place), node.scope)
+            Contribution(array, node.op.name, node.op.input_name(place), node.scope)
             for node, place, array in found[tensor]
         ]
         for what, tensor in tensors.items()
@@ -133,9 +133,10 @@ def edge_gradients(
     found: dict[Node, list[tuple[Node, int, Array]]] = {tensor: [] for tensor in wanted}
     for node in reversed(users):
         if node in gradients:
-            for place, array in _sent(node, gradients[node], users[node]):
-                for tensor in users[node][place]:
-                    back = _through_views(array, node.inputs[place], tensor)
+            for place, gradient in sent(node, gradients[node]).items():
+                array = valued(gradient, node, place)
+                for tensor in users[node].get(place, ()):
+                    back = through_views(array, node.inputs[place], tensor)
                     shared = back.base is not None or back is gradients[node]
                     own = np.array(back, order="C") if shared else back
                     found[tensor].append((node, place, own))
@@ -158,25 +159,9 @@ def _users(
     return dict(users)
 
 
-def _sent(node: Node, g: Array, places: Iterable[int]) -> list[tuple[int, Array]]:
-    """What the node sends back to the inputs at these places."""
-    if node.op.is_part:
-        x = node.inputs[0]
-        array = node.op.edges[0]([g], x._array, [index_of(node)])
-        return [(0, valued(array, node, 0))] if 0 in places else []
-    wanted = set(places)
-    return [(k, valued(part, node, k)) for k, part in edges(node, g) if k in wanted]
-
-
-def _through_views(array: Array, x: Node, tensor: Node) -> Array:
+def through_views(array: Array, x: Node, tensor: Node) -> Array:
     """The gradient of x, a view of the tensor, as one of the tensor."""
     while x is not tensor:
-        (edge,) = x.op.edges
-        array = np.asarray(edge(array, x._array, *x.values, **x.settings))
+        array = valued(sent(x, array)[0], x, 0)
         x = x.inputs[0]
     return array
-
-
-def _input_name(node: Node, place: int) -> str:
-    names: Iterable[str] = node.op.each_input()
-    return next(name for k, name in enumerate(names) if k == place)

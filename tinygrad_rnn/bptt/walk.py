@@ -5,19 +5,38 @@ An edge is a node and the place of one of its inputs: what one op sends back to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
-from ..engine.mode import Mode, in_mode
-from ..engine.tape import _written, tape
+from ..engine.mode import Mode, Watch, in_mode
+from ..engine.tape import pullback, send, value_of
 from ..engine.tensor import Tensor
-from ..engine.totals import Node, Totals, _fitted
-from ..ops.op import Array, Term
+from ..engine.totals import Node, fitted
+from ..ops.op import Array, Sent
 from .time import Edge
 
 Edit = Callable[[Node, int, Array, Any], Any]  # node, place, the node's gradient, the rule's result
+
+
+class Edited(Watch):
+    """Looks on at a walk back: notes every gradient, cuts edges and changes what flows through.
+
+    found: {node: its gradient} of the nodes that sent gradients back.
+    """
+
+    def __init__(self, cut: Collection[Edge], held: Collection[Node], edit: Edit | None) -> None:
+        self.found: dict[Node, Array] = {}
+        self._cut, self._held, self._edit = cut, held, edit
+
+    def sent(self, node: Node, g: Any, gradients: Sent) -> Sent:
+        """What flows on after the cuts and edits."""
+        self.found[node] = g = value_of(g)
+        if node in self._held:
+            return ()
+        kept = [(k, x) for k, x in gradients if (node, k) not in self._cut]
+        return [(k, self._edit(node, k, g, x)) for k, x in kept] if self._edit else kept
 
 
 def walk(
@@ -27,13 +46,13 @@ def walk(
     cut: Collection[Edge] = (),
     held: Collection[Node] = (),
     edit: Edit | None = None,
-    since: int = 0,
+    wanted: Collection[Node] | None = None,
 ) -> dict[Node, Array]:
     """{node: gradient of sum(cotangent * output)} for every node that was reached.
 
     cut: edges through which nothing flows. held: nodes that count as leaves.
-    edit: gives what flows through an edge in place of what the op's rule gave; not asked of parts.
-    since: the serial of the first node that matters.
+    edit: gives what flows through an edge in place of what the op's rule gave.
+    wanted: the nodes that matter, where the others do not.
     Result: arrays that may share memory: read them, and do not write.
     Raises: RuntimeError where a tensor was written after it was recorded.
 
@@ -42,58 +61,20 @@ def walk(
     >>> walk(y, np.ones(1))[w], walk(y, np.ones(1), cut={(y, 1)})[w]
     (array([4.]), array([2.]))
     """
-    totals, found = Totals(), {}
-    totals.add(output, cotangent)
-    with in_mode(Mode(False, ())):
-        for node in reversed(tape(output, since=since)):
-            if node in totals.waiting:
-                totals.gather(node)
-            g = totals.arrays.pop(node, None)
-            if g is None:
-                continue
-            found[node] = g
-            if node.op is not None and node not in held:
-                _send(node, g, totals, cut, edit)
-    for node in (*totals.arrays, *totals.waiting):
-        if node.serial >= since:
-            raise _written(node)
-    return found
+    edited = Edited(cut, held, edit)
+    with in_mode(Mode(False, (), edited)):
+        leaves = pullback((output,), (cotangent,), wanted=wanted)
+    return edited.found | leaves
 
 
-def _send(node: Node, g: Array, totals: Totals, cut: Collection[Edge], edit: Edit | None) -> None:
-    """What the node's op gives for each of its inputs arrives there."""
-    if node.op.is_part:
-        if (node, 0) not in cut:
-            totals.waiting[node.inputs[0]].append((node.op, g, index_of(node)))
-        return
-    for place, gradient in edges(node, g):
-        if (node, place) in cut:
-            continue
-        if edit is not None:
-            gradient = edit(node, place, g, gradient)
-        totals.receive(node.inputs[place], gradient, node.op)
-
-
-def edges(node: Node, g: Array) -> Iterator[tuple[int, Any]]:
-    """The place and the rule's result, which may be a Term, of each input that needs one."""
-    op, given = node.op, (g, node._array, *node.values)
-    gradients = op.edges[0](*given, **node.settings) if op.variadic else op.edges
-    for place, (edge, needs) in enumerate(zip(gradients, node.needs, strict=False)):
-        if needs and edge is not None:
-            if node.inputs[place].serial > node.serial:
-                raise _written(node.inputs[place])
-            yield place, edge if op.variadic else edge(*given, **node.settings)
-
-
-def index_of(node: Node) -> Any:
-    """The index of a part."""
-    return node.settings["index"] if node.settings else node.values[1:]
+def sent(node: Node, g: Array) -> dict[int, Any]:
+    """What the rules of a node with gradient g give: {place of an input: an array or a Term}."""
+    return dict(send(node, g))
 
 
 def valued(gradient: Any, node: Node, place: int) -> Array:
     """What a rule gave as an array of the input's shape and dtype: a Term is called."""
-    array = gradient() if isinstance(gradient, Term) else gradient
-    return np.asarray(_fitted(array, node.inputs[place], node.op))
+    return np.asarray(fitted(value_of(gradient), node.inputs[place], node.op))
 
 
 def checked_loss(name: str, loss: Any) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..derivation.expressions.expression import Symbol, named
-from ..derivation.expressions.recorder import Recorder, sent_back
+from ..derivation.expressions.recorder import Recorder, rules_of
 from ..derivation.expressions.simpler import is_one
 from ..derivation.expressions.spelling import Speller
 from ..derivation.expressions.syntax import variable
@@ -193,7 +193,7 @@ def kronecker_jacobian(
         offset = _column(name, "offset", _plain(name, "offset", offset), H, f"H = {H}")
     act = ACTIVATIONS[activation]
     z = M @ e + offset
-    diag = act.edges[0](np.ones_like(z), act(z), z)
+    ((_, diag),) = act.gradients((np.ones_like(z), act(z), z), (True,), {})
     return KroneckerJacobian(
         diag, e, W.shape, transposed == (by == "vec(W)"), by, layout, slope_of(act)
     )
@@ -208,7 +208,7 @@ def slope_of(act: Op) -> str:
     z, one = Tensor(0.5, requires_grad=True), leaf(np.ones(()))
     h = act(z)
     known = {z: Symbol(named("z", z)), h: Symbol(named("h", h)), one: 1.0}
-    ((_, slope, _),) = sent_back(h, one, Recorder(known, np.ndarray.item))
+    ((_, slope, _),) = rules_of(h, one, Recorder(known, np.ndarray.item))
     speller = Speller(lambda symbol: variable(symbol.quantity.name), plain=True)
     return "" if is_one(slope) else speller.text(slope)
 

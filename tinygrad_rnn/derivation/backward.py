@@ -19,7 +19,7 @@ from ..ops.parts import _getitem as getitem
 from ..ops.parts import scatter, unslice
 from ..ops.shape import broadcast_to
 from .expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
-from .expressions.recorder import Recorder, sent_back
+from .expressions.recorder import Recorder, rules_of
 from .expressions.simpler import after, moved_index, total
 from .loops import Carried, Fixed, From, Local, Loop, Slot
 from .steps import VIEWS, Add, Assign, For, Statement, Steps, Values, Zero, carried, family, forward
@@ -114,7 +114,7 @@ class _Backward:
 
         recorder = Recorder({**tensors, seed: g}, constant)
         with np.errstate(all="ignore"):
-            sent = sent_back(node, seed, recorder)
+            sent = rules_of(node, seed, recorder)
         return [part for part in sent if node.inputs[part[0]] in self.useful]
 
     def gathered(

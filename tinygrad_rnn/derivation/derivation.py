@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bptt.time import step_of
 from ..bptt.walk import check_on_tape, checked_loss
-from ..engine.tape import _leading_to, tape
+from ..engine.tape import needs_of_wanted, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
 from .backward import steps_of
@@ -22,7 +22,7 @@ from .names import FUNCTION, Called, Given, Names, called, give_names, take_name
 from .report import report
 from .source import Source, read
 from .steps import Steps
-from .walk import Formula, Rules, Visit, check_unwritten, visits
+from .walk import Formula, Rules, Visit, check_all_unwritten, visits
 
 FEWEST = 3  # rounds of a loop
 FEW = 3  # time steps that are written one by one
@@ -59,10 +59,10 @@ class Derivation:
     ) -> None:
         self.loss = loss
         self.nodes: list[Tensor] = tape(loss)
-        check_unwritten(self.nodes)
+        check_all_unwritten(self.nodes)
         self._given = Given(names)
         self.wrt: list[Tensor] = self._checked(wrt)
-        self._useful = _leading_to(self.wrt, self.nodes)
+        self._useful = {*self.wrt, *needs_of_wanted(self.wrt, self.nodes)}
 
     def _checked(self, wrt: Iterable[Tensor] | None) -> list[Tensor]:
         if wrt is None:

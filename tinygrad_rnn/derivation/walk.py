@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.tape import _check_unwritten
+from ..engine.tape import check_unwritten
 from ..engine.tensor import Tensor, leaf
 from ..engine.totals import Node
 from ..ops.op import Array
 from .expressions.expression import Call, Expression, Quantity, Symbol, inner, named, parts
 from .expressions.latex import Latex, letter
-from .expressions.recorder import Recorder, sent_back
+from .expressions.recorder import Recorder, rules_of
 from .expressions.simpler import simpler
 from .expressions.spelling import Speller
 from .expressions.syntax import variable
@@ -80,7 +80,7 @@ class Rules:
         seed = leaf(g)
         known = {x: self.symbol(x) for x in (node, *node.inputs) if isinstance(x, Tensor)}
         recorder = Recorder({**known, seed: self.gradient(node)}, self.symbol)
-        for place, expression, value in sent_back(node, seed, recorder):
+        for place, expression, value in rules_of(node, seed, recorder):
             target = self.gradient(node.inputs[place])
             yield place, self._equation(target, "+=", expression), value._array
 
@@ -131,7 +131,7 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
     useful: the nodes whose gradients are wanted. Raises: RuntimeError where a tensor was written
     after it was recorded.
     """
-    check_unwritten(nodes)
+    check_all_unwritten(nodes)
     loss = nodes[-1]
     totals: dict[Node, Array] = {loss: np.ones(loss.shape, loss.dtype)}
     arrived: dict[Node, list[tuple[Node, Array]]] = {}
@@ -145,17 +145,11 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
             if x in useful:
                 totals[x] = array if x not in totals else totals[x] + array
                 arrived.setdefault(x, []).append((node, array))
-                sends.append(Sent(_input_name(node, place), place, x, rule, array, totals[x]))
+                sends.append(Sent(node.op.input_name(place), place, x, rule, array, totals[x]))
         yield Visit(node, gradient, tuple(arrived.pop(node, ())), tuple(sends))
 
 
-def check_unwritten(nodes: Sequence[Node]) -> None:
+def check_all_unwritten(nodes: Sequence[Node]) -> None:
     """Raises: RuntimeError where an input of a node was written after it was used."""
     for node in nodes:
-        for x in node.inputs:
-            _check_unwritten(x, node)
-
-
-def _input_name(node: Node, place: int) -> str:
-    op = node.op
-    return f"{op.inputs[0]}[{place}]" if op.variadic else str(op.inputs[place])
+        check_unwritten(node)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.op import Array, Op, Term, describe
-from .mode import Mode, in_mode, mode
+from ..ops.op import Array, Op, Sent, describe
+from .mode import Mode, Watch, in_mode, mode
+from .tape import value_of
 from .totals import Node
 
 Line = tuple[str, int]  # file and number
@@ -37,18 +38,17 @@ def anomaly_mode() -> Iterator[None]:
     FloatingPointError: sqrt: its gradient by x has inf at index (0,), ...
     """
     now = mode.get()
-    with in_mode(Mode(now.recording, now.scope, now.watch or Watch())):
+    with in_mode(Mode(now.recording, now.scope, now.watch or Lookout())):
         yield
 
 
-class Watch:
-    """What looks at results and gradients, and knows the line that recorded each node.
+class Lookout(Watch):
+    """Looks at results and gradients, and knows the line that recorded each node.
 
     lines: for each node's serial the file and the number of the line.
     """
 
     __slots__ = ("lines",)
-    traces = False
 
     def __init__(self) -> None:
         self.lines: dict[int, Line] = {}
@@ -67,23 +67,20 @@ class Watch:
         if found:
             raise _anomaly(op, inputs, f"the result has {found}", z.scope, self.lines[z.serial])
 
-    def gradient(self, node: Node, x: Node, gradient: Any, g: Any) -> Any:
-        """The gradient of x, a Term's made now.
+    def sent(self, node: Node, g: Any, gradients: Sent) -> Sent:
+        """The same gradients, those of Terms made now.
 
-        node: the result of the op whose rule gave it; g: the node's own gradient.
-        Raises: FloatingPointError where it has a NaN, or an infinity that is new.
+        Raises: FloatingPointError where one has a NaN, or an infinity that is new.
         """
-        gradient = gradient() if isinstance(gradient, Term) else gradient
-        found = _first(
-            getattr(gradient, "_array", gradient), [getattr(g, "_array", g), *node.values]
-        )
-        if found:
-            names = zip(node.op.each_input(), node.inputs, strict=False)
-            place = next(name for name, y in names if y is x)
-            line = self.lines.get(node.serial)
-            problem = f"its gradient by {place} has {found}"
-            raise _anomaly(node.op, node.inputs, problem, node.scope, line)
-        return gradient
+        made = [(place, value_of(gradient)) for place, gradient in gradients]
+        for place, gradient in made:
+            given = [getattr(g, "_array", g), *node.values]
+            found = _first(getattr(gradient, "_array", gradient), given)
+            if found:
+                problem = f"its gradient by {node.op.input_name(place)} has {found}"
+                line = self.lines.get(node.serial)
+                raise _anomaly(node.op, node.inputs, problem, node.scope, line)
+        return made
 
 
 def _first(array: Array, given: Sequence[Any]) -> str:
@@ -107,8 +104,7 @@ def _anomaly(
     op: Op, inputs: Sequence[Any], problem: str, scope: tuple[str, ...], line: Line | None
 ) -> FloatingPointError:
     given = ", ".join(
-        f"{name}{_called(x)}: {describe(x)}{_already(x)}"
-        for name, x in zip(op.each_input(), inputs, strict=False)
+        f"{op.input_name(k)}{_called(x)}: {describe(x)}{_already(x)}" for k, x in enumerate(inputs)
     )
     where = f" in scope {' / '.join(scope)}" if scope else ""
     place = (

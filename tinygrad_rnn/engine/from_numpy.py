@@ -20,6 +20,7 @@ def constant(op: Op, x: Any) -> Any:
 
 
 _PLAIN = (float, int, slice, type(None), type(Ellipsis))
+_BASIC = frozenset(_PLAIN[1:])
 
 
 def numeric(array: Array, where: str) -> Array:
@@ -31,9 +32,12 @@ def numeric(array: Array, where: str) -> Array:
 
 def is_basic(index: Any) -> bool:
     """Whether an index is an int, a slice, None or Ellipsis, or such a tuple: a view."""
-    if isinstance(index, tuple):
-        return all(is_basic(part) for part in index)
-    return isinstance(index, (int, np.integer, *_PLAIN[2:])) and not isinstance(index, bool)
+    parts = index if isinstance(index, tuple) else (index,)
+    return _BASIC.issuperset(map(type, parts)) or all(map(_is_basic_part, parts))
+
+
+def _is_basic_part(part: Any) -> bool:
+    return isinstance(part, (int, np.integer, *_BASIC)) and not isinstance(part, bool)
 
 
 def index_part(index: Any) -> Any:

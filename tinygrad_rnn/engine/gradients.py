@@ -7,7 +7,7 @@ from typing import Any
 
 from .tape import pullback
 from .tensor import Tensor, as_tensor, seed
-from .totals import own
+from .totals import copy_of
 
 
 def grad(
@@ -47,6 +47,7 @@ def grad(
             )
     gradients: list[Tensor | None] = []
     for k, x in enumerate(sources):
-        first = x not in set(sources[:k])
-        gradients.append(as_tensor(own(found[x], first)) if x in found else None)
+        g = found.get(x)
+        again = g is not None and x in set(sources[:k])
+        gradients.append(None if g is None else as_tensor(copy_of(g) if again else g))
     return tuple(gradients)

@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
+
+from ..ops.op import Op, Sent
+
+
+class Watch(Protocol):
+    """Who looks on as results and gradients come; what a watch does not override does nothing.
+
+    traces: whether it also looks on as rules run in a walk back, which are then recorded.
+    """
+
+    __slots__ = ()
+    traces: bool = False
+
+    def result(
+        self, z: Any, op: Op, inputs: Sequence[Any], values: Sequence[Any], settings: dict[str, Any]
+    ) -> None:
+        """An op gave the Tensor z. values: the inputs' arrays."""
+        return
+
+    def sent(self, node: Any, g: Any, gradients: Sent) -> Sent:
+        """What a node with gradient g sends back to its inputs; the result is sent instead."""
+        return gradients
+
+    def detached(self, x: Any) -> Any:
+        """What stands for a Tensor that is detached; None for a new leaf."""
+        return None
 
 
 class Mode:
-    """Whether results are recorded just now, in which scope, and what looks at each result.
-
-    watch: None; or has `result`, which gets each result, and `traces`, whether it does so in walks
-    back too; if not, it has `gradient`, which gets each gradient there.
-    """
+    """Whether results are recorded just now, in which scope, and who looks on, if anybody does."""
 
     __slots__ = ("recording", "scope", "watch")
 
-    def __init__(self, recording: bool, scope: tuple[str, ...], watch: Any = None) -> None:
+    def __init__(self, recording: bool, scope: tuple[str, ...], watch: Watch | None = None) -> None:
         self.recording = recording
         self.scope = scope
         self.watch = watch
 
+    def in_walk(self, create_graph: bool) -> Mode:
+        """The mode of a walk back that starts in this one."""
+        traces = self.watch is not None and self.watch.traces
+        return Mode(create_graph or traces, (), self.watch if traces else None)
+
 
 mode: ContextVar[Mode] = ContextVar("mode", default=Mode(True, ()))  # per thread and task
+
+
+@contextmanager
+def in_mode(new: Mode) -> Iterator[Mode]:
+    """The mode inside; afterwards it is what it was."""
+    token = mode.set(new)
+    try:
+        yield new
+    finally:
+        mode.reset(token)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector of cycles: what makes many objects, none of them garbage, is faster."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager
@@ -67,13 +117,3 @@ class scope:
     def __exit__(self, *_: object) -> None:
         now = mode.get()
         mode.set(Mode(now.recording, now.scope[:-1], now.watch))
-
-
-@contextmanager
-def in_mode(new: Mode) -> Iterator[Mode]:
-    """The mode inside; afterwards it is what it was."""
-    token = mode.set(new)
-    try:
-        yield new
-    finally:
-        mode.reset(token)

@@ -1,18 +1,20 @@
-"""The walk back through what was recorded.
+"""The tape and the walk back through it.
 
-A node is whatever has the slots of a Tensor: `op, inputs, settings, serial, scope`. The nodes
-reachable from an output, sorted by serial, are a tape in a valid order: no recursion anywhere.
+A node is whatever has the slots of a Tensor: `op, inputs, needs, settings, serial, scope`. The
+nodes reachable from an output, sorted by serial, are a tape: no recursion anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Any
 
-from ..ops.op import Op
-from .mode import Mode, in_mode, mode
-from .totals import Node, Totals, own
+from ..ops.op import Op, Sent, Term
+from .mode import in_mode, mode, uncollected
+from .totals import Node, Totals
+
+Needs = tuple[bool, ...]
 
 
 def tape(*outputs: Node, since: int = 0) -> list[Node]:
@@ -29,7 +31,7 @@ def tape(*outputs: Node, since: int = 0) -> list[Node]:
     known = set(nodes)
     for node in nodes:  # it grows
         for x in node.inputs:
-            if hasattr(x, "serial") and x not in known and (not since or x.serial >= since):
+            if hasattr(x, "serial") and x not in known and x.serial >= since:
                 known.add(x)
                 nodes.append(x)
     return sorted(nodes, key=attrgetter("serial"))
@@ -52,126 +54,68 @@ def pullback(
     where create_graph), of the node's shape and dtype.
     Raises: RuntimeError where a tensor was written after it was recorded.
     """
-    since = min((node.serial if node.op else 0 for node in wanted), default=0) if wanted else 0
-    nodes = tape(*outputs, since=since)
-    useful = None if wanted is None else _leading_to(wanted, nodes)
-    found: dict[Node, Any] = {}
-    totals = Totals()
+    nodes = tape(*outputs, since=_first(wanted or ()))
+    needs_of = attrgetter("needs") if wanted is None else needs_of_wanted(wanted, nodes).get
+    watch = mode.get().watch
+    totals, found = Totals(), {}
+    waiting, arrays, receive = totals.waiting, totals.arrays, totals.receive
     for node, cotangent in zip(outputs, cotangents, strict=True):
         totals.add(node, cotangent)
-    arrays, waiting, receive = totals.arrays, totals.waiting, totals.receive
-    watch = mode.get().watch
-    tracing = watch if watch is not None and watch.traces else None
-    if tracing is not None:
-        watch, create_graph = None, True
-    short = watch is None and useful is None and not create_graph
-    with in_mode(Mode(create_graph, (), tracing)) as now:
+    with uncollected(), in_mode(mode.get().in_walk(create_graph)) as now:
         for node in reversed(nodes):
-            if waiting and node in waiting and not _passed_on(node, totals, wanted):
-                totals.gather(node)
-            g = arrays.pop(node, None)
+            g = totals.take(node) if node in waiting else arrays.pop(node, None)
             if g is None:
                 continue
-            op, inputs, settings = node.op, node.inputs, node.settings
-            if (op is None or node._retains_grad) if wanted is None else node in wanted:
-                found[node] = own(g, node in totals.owned)
-            if op is None or (useful is not None and useful.isdisjoint(_nodes(inputs))):
-                continue
-            if op.is_part:
-                if useful is None or inputs[0] in useful:
-                    index = settings["index"] if settings else _rest(node, create_graph)
-                    waiting[inputs[0]].append((op, g, index))
-                continue
-            if short and op.small:
-                _hand_on(node, g, receive)
-                continue
-            now.scope = node.scope
-            given = (g, node, *inputs) if create_graph else (g, node._array, *node.values)
-            gradients = _all_gradients(op, given, settings) if op.variadic else op.edges
-            for edge, x, needs in zip(gradients, inputs, node.needs, strict=False):
-                if not needs or edge is None or (useful is not None and x not in useful):
-                    _check_unwritten(x, node)
-                    continue
-                gradient = edge if op.variadic else edge(*given, **settings)
-                if watch is not None:
-                    gradient = watch.gradient(node, x, gradient, g)
-                receive(x, gradient, op)
+            if (not node.op or node._retains_grad) if wanted is None else node in wanted:
+                found[node] = totals.own(node, g)
+            if needs := needs_of(node):
+                op, inputs, now.scope = node.op, node.inputs, node.scope
+                if False in needs:
+                    check_unwritten(node)
+                given = (g, node, *inputs) if now.recording else (g, node._array, *node.values)
+                sent = op.gradients(given, needs, node.settings)
+                for place, gradient in watch.sent(node, g, sent) if watch else sent:
+                    receive(inputs[place], gradient, op)
     for node in (*arrays, *waiting):  # its place on the tape is after its use
         raise _written(node)
     return found
 
 
-def _hand_on(node: Node, g: Any, receive: Callable[[Node, Any, Op], None]) -> None:
-    """Runs the rules of a small op on arrays.
-
-    Each call is written out: programs of many small ops cost what this and `receive` cost.
-    """
-    op = node.op
-    if len(node.inputs) == 1:
-        (x,) = node.inputs
-        receive(x, op.edges[0](g, node._array, x._array), op)
-        return
-    x, y = node.inputs
-    first, second = node.needs
-    to_x, to_y = op.edges
-    a = x._array if first else getattr(x, "_array", x)
-    b = y._array if second else getattr(y, "_array", y)
-    if first and to_x is not None:
-        receive(x, to_x(g, node._array, a, b), op)
-    else:
-        _check_unwritten(x, node)
-    if second and to_y is not None:
-        receive(y, to_y(g, node._array, a, b), op)
-    else:
-        _check_unwritten(y, node)
+def send(node: Node, g: Any) -> Sent:
+    """What a node with gradient g, an array, sends back to each input that needs a gradient."""
+    op: Op = node.op
+    return op.gradients((g, node._array, *node.values), node.needs, node.settings)
 
 
-def _rest(node: Node, create_graph: bool) -> tuple[Any, ...]:
-    """The inputs of a part's op behind the first: arrays of its index."""
-    inputs: tuple[Any, ...] = node.inputs if create_graph else node.values
-    return inputs[1:]
+def value_of(gradient: Any) -> Any:
+    """What a rule gave as an array or Tensor: a Term is called."""
+    return gradient() if type(gradient) is Term else gradient
 
 
-def _passed_on(node: Node, totals: Totals, wanted: Collection[Node] | None) -> bool:
-    """Whether the Terms that wait for a node, and nothing else, now wait for its only input."""
-    op = node.op
-    if op is None or op.passes is None or node in totals.arrays or node._retains_grad or wanted:
-        return False
-    terms = op.passes(totals.waiting[node], **node.settings)
-    if terms is None:
-        return False
-    del totals.waiting[node]
-    for term in terms:
-        totals.wait(node.inputs[0], term)
-    return True
-
-
-def _leading_to(wanted: Collection[Node], nodes: list[Node]) -> set[Node]:
-    """The wanted nodes, and those whose gradient flows on into a wanted one."""
+def needs_of_wanted(wanted: Collection[Node], nodes: Sequence[Node]) -> dict[Node, Needs]:
+    """For each node of a tape that has them, the inputs through which a wanted node is reached."""
     useful = set(wanted)
+    found: dict[Node, Needs] = {}
     for node in nodes:
-        if not useful.isdisjoint(_nodes(node.inputs)):
-            useful.add(node)
-    return useful
-
-
-def _nodes(inputs: Iterable[Any]) -> list[Node]:
-    return [x for x in inputs if hasattr(x, "serial")]
-
-
-def _all_gradients(op: Op, given: tuple[Any, ...], settings: dict[str, Any]) -> Sequence[Any]:
-    """What the one rule of a variadic op gives, a gradient for each input."""
-    gradients: Sequence[Any] = op.edges[0](*given, **settings)
-    if len(gradients) != len(given) - 2:
-        raise ValueError(
-            f"{op.name}: the rule gave {len(gradients)} gradients for {len(given) - 2} inputs"
+        needs = tuple(
+            [need and x in useful for need, x in zip(node.needs, node.inputs, strict=False)]
         )
-    return gradients
+        if any(needs):
+            useful.add(node)
+            found[node] = needs
+    return found
 
 
-def _check_unwritten(x: Any, node: Node) -> None:
-    if getattr(x, "serial", 0) > node.serial:
-        raise _written(x)
+def _first(wanted: Collection[Node]) -> int:
+    """The serial from which on the nodes lead to a wanted one; 0 with a leaf among these."""
+    return min((node.serial if node.op else 0 for node in wanted), default=0)
+
+
+def check_unwritten(node: Node) -> None:
+    """Raises: RuntimeError where an input was written after the node was recorded."""
+    for x in node.inputs:
+        if getattr(x, "serial", 0) > node.serial:
+            raise _written(x)
 
 
 def _written(x: Node) -> RuntimeError:

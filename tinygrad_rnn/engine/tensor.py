@@ -55,7 +55,7 @@ def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tenso
             array = forward(x._array, b)
         except (TypeError, ValueError, IndexError) as error:
             raise op.explain(error, (x._array, b)) from error
-        return _node(array, op, (x, y), _NOTHING, needs)
+        return _node(array, op, (x, y), (x._array, b), _NOTHING, needs)
 
     return operator, lambda x, y: _record(op, (y, x), _NOTHING)
 
@@ -88,9 +88,11 @@ class Tensor(Methods):
         "scope",
         "serial",
         "settings",
+        "values",
     )
     op: Op | None
     inputs: tuple[Any, ...]
+    values: tuple[Any, ...]  # the arrays of the inputs; an input that is no Tensor, as it is
     needs: tuple[bool, ...]
     settings: dict[str, Any]
     scope: tuple[str, ...]
@@ -113,7 +115,7 @@ class Tensor(Methods):
         """Fills the slots of a leaf that requires no gradient."""
         self._array = array
         self.op = None
-        self.inputs = ()
+        self.inputs = self.values = ()
         self.settings = _NOTHING
         self.needs = ()
         self.serial = _next_serial()
@@ -124,11 +126,6 @@ class Tensor(Methods):
         self._requires_grad = False
 
     # What it holds
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """The arrays of the inputs; an input that is no Tensor, as it is."""
-        return tuple([x._array if isinstance(x, Tensor) else x for x in self.inputs])
 
     shape: property = property(attrgetter("_array.shape"), doc="The sizes of the axes.")
     ndim: property = property(attrgetter("_array.ndim"), doc="The number of axes.")
@@ -212,10 +209,8 @@ class Tensor(Methods):
     def detach(self) -> Tensor:
         """The same values as a new leaf, which no gradient leaves."""
         watch = _mode().watch
-        if watch is not None and watch.traces:
-            traced: Tensor = watch.detached(self)
-            return traced
-        return Tensor(self._array, name=self.name)
+        known: Tensor | None = watch.detached(self) if watch else None
+        return Tensor(self._array, name=self.name) if known is None else known
 
     # Gradients
 
@@ -262,26 +257,11 @@ class Tensor(Methods):
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        if self.ndim < 2 or not (self._requires_grad and _mode().recording):
-            return iter([self[k] for k in range(len(self))])
-        return iter(
-            [
-                _node(part, getitem, (self,), {"index": k}, _ONE)
-                for k, part in enumerate(self._array)
-            ]
-        )
+        return iter([_record(getitem, (self,), {"index": k}) for k in range(len(self))])
 
     def addmm(self, a: Any, b: Any) -> Tensor:
         """This tensor plus a @ b."""
-        inputs = self, a, b
-        if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
-            return _record(ops.addmm, inputs, _NOTHING)
-        try:  # the short way, as for operators
-            array = _addmm(self._array, a._array, b._array)
-        except (TypeError, ValueError) as error:
-            raise ops.addmm.explain(error, (self._array, a._array, b._array)) from error
-        needs = self._requires_grad, a._requires_grad, b._requires_grad
-        return _node(array, ops.addmm, inputs, _NOTHING, needs if True in needs else _NONE)
+        return _record(ops.addmm, (self, a, b), _NOTHING)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -376,35 +356,34 @@ class Tensor(Methods):
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
     """The op's result on the inputs' arrays and, where one requires a gradient, its place."""
-    if len(inputs) > 1:
-        return _record_several(op, inputs, settings)
-    (x,) = inputs
+    if len(inputs) == 1:
+        (x,) = inputs
+        values, needs = (x._array,), (_ONE if x._requires_grad else _NONE)
+    else:
+        inputs, values, needs = _several(op, inputs)
     try:
-        array = op.forward(x._array, **settings) if settings else op.forward(x._array)
+        array = op.forward(*values, **settings)
     except (TypeError, ValueError, IndexError) as error:
-        raise op.explain(error, (x._array,)) from error
-    return _node(array, op, inputs, settings, _ONE if x._requires_grad else _NONE)
+        raise op.explain(error, values) from error
+    return _node(array, op, inputs, values, settings, needs)
 
 
-def _record_several(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
-    """The same for more than one input, some of which may be no Tensors."""
+def _several(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of several inputs, some of which may be no Tensors: as kept, their arrays, their needs."""
     kept, values, needs = [], [], []
     for x in inputs:
         tensor = isinstance(x, Tensor)
         kept.append(x if tensor else constant(op, x))
         values.append(x._array if tensor else kept[-1])
         needs.append(tensor and x._requires_grad)
-    try:
-        array = op.forward(*values, **settings) if settings else op.forward(*values)
-    except (TypeError, ValueError, IndexError) as error:
-        raise op.explain(error, values) from error
-    return _node(array, op, tuple(kept), settings, tuple(needs) if True in needs else _NONE)
+    return tuple(kept), tuple(values), tuple(needs) if True in needs else _NONE
 
 
 def _node(
     array: Any,
     op: Op,
     inputs: tuple[Any, ...],
+    values: tuple[Any, ...],
     settings: dict[str, Any],
     needs: tuple[bool, ...],
 ) -> Tensor:
@@ -418,6 +397,7 @@ def _node(
         z._array = array if type(array) is np.ndarray else np.asarray(array)
         z.op = op
         z.inputs = inputs
+        z.values = values
         z.settings = settings
         z.needs = needs
         z.scope = now.scope
@@ -426,20 +406,17 @@ def _node(
         z._retains_grad = False
         z._requires_grad = True
     else:
-        z = leaf(_guarded(array, inputs))
+        z = leaf(_guarded(array, values))
     if now.watch is not None:
-        values = tuple([getattr(x, "_array", x) for x in inputs])
         now.watch.result(z, op, inputs, values, settings)
     return z
 
 
-def _guarded(array: Any, inputs: tuple[Any, ...]) -> Any:
+def _guarded(array: Any, values: tuple[Any, ...]) -> Any:
     """The result of an op; read-only where it is a view of an input, which others may hold."""
     base = getattr(array, "base", None)
-    if base is not None:
-        values = [getattr(x, "_array", x) for x in inputs]
-        if any(base is x or base is getattr(x, "base", x) for x in values):
-            array.flags.writeable = False
+    if base is not None and any(base is x or base is getattr(x, "base", x) for x in values):
+        array.flags.writeable = False
     return array
 
 
@@ -454,7 +431,6 @@ def leaf(array: Any) -> Tensor:
 _ONE, _NONE, _BOTH, _FIRST, _SECOND = (True,), (), (True, True), (True, False), (False, True)
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 _mode = mode.get
-_addmm = ops.addmm.forward
 Tensor.__record__ = staticmethod(_record)  # type: ignore[attr-defined]
 
 

@@ -1,8 +1,9 @@
-"""The gradients while their terms arrive."""
+"""Totals: the gradients while their terms arrive."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,12 @@ from ..ops.op import Op, Term
 from ..ops.reduce import sum_to
 from ..ops.shape import cast
 
-Node = Any
-
-
+Node = Any  # whatever has the slots of a Tensor
 ENTRIES_THAT_WAIT = 2**18  # what waits is stacked, and stacks should stay in the cache
 
 
-# What has arrived for a node, to be added up together: a product, or the op that took a part, the
-# part's gradient and its index.
-Waiting = Term | tuple[Op, Any, Any]
-
-
 class Totals:
-    """The gradients while their terms arrive.
+    """For each node the sum of the gradients that have arrived.
 
     The first array that arrives is borrowed, the second makes a new one that is owned, later ones
     are added in place. Terms wait, so that many of one op become one call.
@@ -35,7 +29,28 @@ class Totals:
     def __init__(self) -> None:
         self.arrays: dict[Node, Any] = {}
         self.owned: set[Node] = set()
-        self.waiting: defaultdict[Node, list[Waiting]] = defaultdict(list)
+        self.waiting: defaultdict[Node, list[Term]] = defaultdict(list)
+
+    def receive(self, node: Node, gradient: Any, op: Op) -> None:
+        """What a rule of the op gave for the node has arrived: it is added, a Term waits."""
+        if type(gradient) is Term:
+            terms = self.waiting[node]
+            terms.append(gradient)
+            entries = len(terms) * gradient.inputs[0].size
+            if entries > ENTRIES_THAT_WAIT and entries > node.size:
+                self.gather(node)
+            return
+        array = node._array
+        try:
+            fits = gradient.shape == array.shape and gradient.dtype is array.dtype
+        except AttributeError:
+            fits = False
+        if not fits:
+            gradient = fitted(gradient, node, op)
+        if node in self.arrays:
+            self.add(node, gradient)
+        else:
+            self.arrays[node] = gradient
 
     def add(self, node: Node, gradient: Any) -> None:
         """One more array or Tensor has arrived for the node."""
@@ -49,75 +64,80 @@ class Totals:
             if type(held) is np.ndarray and held.size > 1:  # one entry is slower in place
                 self.owned.add(node)
 
-    def receive(self, node: Node, gradient: Any, op: Op) -> None:
-        """What a rule of the op gave for the node has arrived: it waits, or is added."""
-        if type(gradient) is Term:
-            self.wait(node, gradient)
-            return
-        array = node._array
-        try:
-            if gradient.shape != array.shape or gradient.dtype is not array.dtype:
-                gradient = _fitted(gradient, node, op)
-        except AttributeError as error:
-            raise _no_array(gradient, node, op) from error
-        if node in self.arrays:
-            self.add(node, gradient)
-        else:
-            self.arrays[node] = gradient
-
-    def wait(self, node: Node, term: Term) -> None:
-        """One more product has arrived for the node."""
-        terms = self.waiting[node]
-        terms.append(term)
-        if len(terms) * term.inputs[0].size > ENTRIES_THAT_WAIT:
-            self.gather(node)
-
     def gather(self, node: Node) -> None:
-        """Adds up what has waited, all of an op at once."""
-        by_op: dict[Op, list[Any]] = {}
-        for waiting in self.waiting.pop(node):
-            by_op.setdefault(waiting[0], []).append(waiting)
-        for op, several in by_op.items():
-            if op.is_part:
-                _, gradients, indices = zip(*several, strict=True)
-                total = op.edges[0](gradients, node._array, indices)
-            else:
-                total = op.join(several)()
-            total = _fitted(total, node, op)
-            if node in self.arrays:
-                self.add(node, total)
-            else:
-                self.arrays[node] = total
-                if type(total) is np.ndarray:
+        """Adds up the Terms that have waited, all of an op at once."""
+        by_op: dict[Op, list[Term]] = {}
+        for term in self.waiting.pop(node):
+            by_op.setdefault(term.op, []).append(term)
+        for op, terms in by_op.items():
+            for term in [op.join(terms)] if op.join else terms:
+                fresh = node not in self.arrays
+                self.add(node, fitted(term(), node, op))
+                if fresh and type(self.arrays[node]) is np.ndarray:
                     self.owned.add(node)
 
+    def take(self, node: Node) -> Any:
+        """What has arrived for the node, no longer here; None where nothing has.
 
-def own(g: Any, owned: bool) -> Any:
-    """The gradient, or a copy where it may share memory. g: an array or a Tensor."""
-    if owned:
-        return g
+        Where it is one Term that can go through the node's op, it stays one.
+        """
+        if self.waiting and node in self.waiting:
+            term = self._one_term(node)
+            if term is not None:
+                return term
+            self.gather(node)
+        return self.arrays.pop(node, None)
+
+    def _one_term(self, node: Node) -> Term | None:
+        terms = self.waiting[node]
+        op = terms[0].op
+        if node.op not in op.through or node in self.arrays or any(t.op is not op for t in terms):
+            return None
+        del self.waiting[node]
+        joined: Term = op.join(terms)
+        return joined
+
+    def rest(self) -> Iterator[Any]:
+        """What has arrived for each node, taken one after another."""
+        for node in [*self.arrays, *(self.waiting.keys() - self.arrays.keys())]:
+            yield self.take(node)
+
+    def own(self, node: Node, g: Any) -> Any:
+        """The node's gradient g, taken before, as an array or Tensor that nothing else shares."""
+        return g if node in self.owned else copy_of(g)
+
+
+def copy_of(g: Any) -> Any:
+    """A copy of an array or Tensor; the value of a Term."""
+    if type(g) is Term:
+        g = g()
     return positive(g) if hasattr(g, "serial") else np.array(g, order="C")
 
 
-def _fitted(gradient: Any, x: Node, op: Op) -> Any:
-    """The gradient in x's shape and dtype: what x was broadcast over is summed."""
+def fitted(gradient: Any, x: Node, op: Op) -> Any:
+    """What a rule gave for x in x's shape and dtype: what x was broadcast over is summed.
+
+    Raises: ValueError for another shape, TypeError for what is no array.
+    """
     array = x._array
-    if gradient.shape != array.shape:
-        try:
-            summed = sum_to(gradient, array.shape) if op.elementwise else None
-        except ValueError:
-            summed = None
-        if summed is None:
-            raise ValueError(
-                f"{op.name}: the rule gave a gradient of shape {gradient.shape} for "
-                f"{x.name or 'an input'} of shape {array.shape}"
-            )
-        gradient = summed
-    return gradient if gradient.dtype == array.dtype else cast(gradient, dtype=array.dtype)
+    try:
+        if gradient.shape != array.shape:
+            gradient = _summed(gradient, x, op)
+        return gradient if gradient.dtype is array.dtype else cast(gradient, dtype=array.dtype)
+    except AttributeError as error:
+        raise TypeError(
+            f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give "
+            f"an array of shape {array.shape}"
+        ) from error
 
 
-def _no_array(gradient: Any, x: Node, op: Op) -> TypeError:
-    return TypeError(
-        f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give an "
-        f"array of shape {x._array.shape}"
+def _summed(gradient: Any, x: Node, op: Op) -> Any:
+    try:
+        if op.elementwise:
+            return sum_to(gradient, x._array.shape)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{op.name}: the rule gave a gradient of shape {gradient.shape} for "
+        f"{x.name or 'an input'} of shape {x._array.shape}"
     )

@@ -8,6 +8,7 @@ and multiplies once.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,13 @@ def _right_gradient(g: Any, z: Any, a: Any, b: Any) -> Any:
     return sum_to(matmul(_swapped(a), g), b.shape)
 
 
-def _turned(product: Term) -> Term:
+def _transposed(product: Term, axes: Sequence[int] | None) -> Term | None:
+    """The transpose of a product of matrices is a product: (a b)ᵀ = bᵀ aᵀ."""
     left, right = product.inputs
-    return Term(matmul, (right.T, left.T), _NO_SETTINGS)
+    return None if axes is not None else Term(matmul, (right.T, left.T), _NO_SETTINGS)
 
 
-@op(join=_joined, turn=_turned, a=_left_gradient, b=_right_gradient)
+@op(join=_joined, through={transpose: _transposed}, a=_left_gradient, b=_right_gradient)
 def matmul(a: Any, b: Any) -> Any:
     """Matrix product over the last axis of a and the last but one of b, as `a @ b`.
 

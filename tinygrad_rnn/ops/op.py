@@ -15,36 +15,36 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rule = Callable[..., Any]
+Sent = Sequence[tuple[int, Any]]  # the place of an input, and an array or a Term for it
+Door = Callable[[tuple[Any, ...], Sequence[bool], dict[str, Any]], Sent]
 
 
 class Op:
-    """An operation: `forward(*inputs, **settings)` and, by input name, its `rules`.
+    """An operation: `forward(*inputs, **settings)` and, for each input, a rule or None.
 
     name: the forward function's, without underscores around it.
     inputs: names of the positional arguments, which carry arrays.
     settings: names of the keyword arguments, which are small and hashable.
-    edges: for each input its derivative rule, None where it has none.
+    rules: for each input its derivative rule, None where it has none.
     differentiable: whether any input has one.
     elementwise: inputs broadcast against each other, entry by entry.
-    small: takes one input or two, and nothing else.
+    open_ended: takes any number of inputs, as in *index, whose last have no rule.
     variadic: takes one sequence of arrays; its one rule returns the gradients of all of them.
-    is_part: takes a part of its first input x. Its only rule is for all parts of one x together,
-    `(gradients, x, indices) -> gradient of x`, since one array of zeros can hold them all.
-
-    Where rules give `Term`s:
-    join: `(terms) -> term`, one call instead of many; an op that is in Terms has it.
-    turn: `(term) -> term`, the transpose of what the term gives.
-    passes: `(terms, **settings) -> terms` hands what waits for the result on to its only input,
-    not called yet; None where it cannot.
+    gradients: `((g, z, *inputs), needs, settings) -> [(place, gradient), ...]`, see `door`.
     decomposition: the same function written in simpler ops, for a Program, which can share their
     results and compute them into buffers; None where the op is simple itself.
+
+    Where rules give `Term`s of this op:
+    join: `(terms) -> term`, one call instead of many.
+    through: {another op: `(term, **settings) -> term`}, a Term that has gone through that op and is
+    one still; None where it cannot.
     """
 
     # What is looked at for each node is in slots, which are several times faster than a dict.
@@ -53,10 +53,10 @@ class Op:
         "__weakref__",
         "_plain_count",
         "differentiable",
-        "edges",
         "forward",
-        "is_part",
-        "small",
+        "gradients",
+        "rules",
+        "through",
         "variadic",
     )
 
@@ -64,12 +64,9 @@ class Op:
         self,
         forward: Callable[..., Any],
         rules: dict[str, Rule],
-        *,
         elementwise: bool = False,
-        passes: Callable[..., list[Term] | None] | None = None,
-        join: Callable[[list[Term]], Term] | None = None,
-        turn: Callable[[Term], Term] | None = None,
-        is_part: bool = False,
+        join: Join | None = None,
+        through: dict[Op, Callable[..., Term | None]] | None = None,
         decomposition: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, forward)
@@ -78,25 +75,21 @@ class Op:
         self.forward = forward
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.settings = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-        rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
-        self.variadic = bool(rest and rest[0] in rules)
+        for name in rules.keys() - set(self.inputs):
+            raise TypeError(f"{self.name}: rule for {name!r}, but the inputs are {self.inputs}")
+        self.rules: tuple[Rule | None, ...] = tuple(map(rules.get, self.inputs))
+        self.differentiable = any(self.rules)
         self.elementwise = elementwise
-        self.passes = passes
         self.join: Any = join
-        self.turn: Any = turn
-        self.is_part = is_part
+        self.through = through or {}
         self.decomposition: Any = decomposition
-        self.edges: tuple[Any, ...] = tuple(rules.get(name) for name in self.inputs)
-        self.differentiable = any(self.edges)
-        self._open = bool(rest) and not self.variadic
+        rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
+        self.variadic = bool(rules.keys() & set(rest))
+        self.open_ended = bool(rest) and not self.variadic
+        self.gradients = door(self)
         self._plain_count = -1 if rest or self.settings else len(self.inputs)
-        self.small = 1 <= self._plain_count <= 2
-        self._names = frozenset(self.settings)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         self._usual = {n: self._defaults[n] for n in self.settings if n in self._defaults}
-        for name in rules:
-            if name not in self.inputs:
-                raise TypeError(f"{self.name}: rule for {name!r}, but the inputs are {self.inputs}")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """The result; recorded where an input asks for it by `__record__`."""
@@ -114,7 +107,7 @@ class Op:
                 if type(x) is list or type(x) is tuple:
                     inputs = tuple([np.asarray(y) if type(y) is type(x) else y for y in inputs])
         try:
-            return self.forward(*inputs, **settings) if settings else self.forward(*inputs)
+            return self.forward(*inputs, **settings)
         except (TypeError, ValueError, IndexError) as error:
             raise self.explain(error, inputs) from error
 
@@ -129,9 +122,7 @@ class Op:
         """The error again, with the op's name and what it was given."""
         if str(error).startswith(f"{self.name}: "):
             return error
-        given = ", ".join(
-            f"{name}: {describe(x)}" for name, x in zip(self.each_input(), inputs, strict=False)
-        )
+        given = ", ".join(f"{self.input_name(k)}: {describe(x)}" for k, x in enumerate(inputs))
         kinds = (np.exceptions.AxisError, IndexError, ValueError, TypeError)
         kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
         return kind(f"{self.name}: {error} (given {given})")
@@ -140,10 +131,10 @@ class Op:
         self, inputs: tuple[Any, ...], settings: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Every input at its place and every setting by its name, as the rules expect them."""
-        if len(inputs) == len(self.inputs) or self._open:
-            if len(settings) < len(self._names):
+        if len(inputs) == len(self.inputs) or self.open_ended:
+            if len(settings) < len(self.settings):
                 settings = {**self._usual, **settings}
-            if settings.keys() == self._names:
+            if settings.keys() == set(self.settings):
                 return (self._several(inputs[0]) if self.variadic else inputs), settings
         names = (*self.inputs, *self.settings)
         placed = dict(zip(names, inputs, strict=False))
@@ -164,11 +155,53 @@ class Op:
             raise ValueError(f"{self.name}: there are no arrays; give at least one")
         return inputs
 
-    def each_input(self) -> Iterable[str]:
-        """The names of the inputs, `xs[0]`, `xs[1]`, ... of a variadic op."""
-        if self.variadic:
-            return (f"{self.inputs[0]}[{k}]" for k in range(1_000_000))
-        return self.inputs
+    def input_name(self, place: int) -> str:
+        """The name of the input at a place; where there can be any number `xs[0]`, `xs[1]`, ...."""
+        last = len(self.inputs) - 1
+        if place < last or not (self.variadic or self.open_ended):
+            return self.inputs[place]
+        return f"{self.inputs[last]}[{place - last}]"
+
+
+def door(op: Op) -> Door:
+    """How an op sends gradients back: the one place where rules are called.
+
+    Result: `(given, needs, settings) -> [(place of an input, an array or a Term), ...]`, of the
+    inputs that need a gradient and have a rule. given: g, the gradient of the result; z, the
+    result; the inputs: arrays, or Tensors, of which what the rules do is recorded.
+    """
+    return _door_of_all(op) if op.variadic else _door_of_each(op)
+
+
+def _door_of_all(op: Op) -> Door:
+    (rule,) = filter(None, op.rules)
+
+    def gradients(given: Any, needs: Any, settings: Any) -> Sent:
+        found = rule(*given, **settings)
+        if len(found) != len(needs):
+            raise ValueError(
+                f"{op.name}: the rule gave {len(found)} gradients for {len(needs)} inputs"
+            )
+        return [(k, x) for k, x in enumerate(found) if needs[k] and x is not None]
+
+    return gradients
+
+
+def _door_of_each(op: Op) -> Door:
+    """Each rule called by name: a loop over them costs as much as what a small op computes."""
+    names: dict[str, Any] = {f"rule_{k}": rule for k, rule in enumerate(op.rules)}
+    inputs = [f"x{k}" for k in range(len(op.inputs))]
+    inputs[-1:] = [f"*{x}" if op.open_ended else x for x in inputs[-1:]]
+    settings = [f"{name}=settings[{name!r}]" for name in op.settings]
+    lines = ["def gradients(given, needs, settings):", f" g, z, {', '.join(inputs)} = given"]
+    lines += [" sent = []"]
+    for k, rule in enumerate(op.rules):
+        if rule is not None:
+            call = f"rule_{k}({', '.join(['g', 'z', *inputs, *settings])})"
+            lines.append(f" if needs[{k}]: sent.append(({k}, {call}))")
+    exec("\n".join([*lines, " return sent"]), names)
+    gradients: Door = names["gradients"]
+    return gradients
 
 
 def array(x: Any) -> Any:
@@ -212,29 +245,41 @@ def describe(x: Any) -> str:
     return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:60]
 
 
-class Term(NamedTuple):
+class Term:
     """One term of a gradient's sum: a call of an op, not made yet.
 
     A rule returns a Term where many terms are cheaper added together than one by one: the
     products of T time steps are one product of stacked operands. `op.join` makes one of many.
     """
 
-    op: Op
-    inputs: tuple[Any, ...]
-    settings: dict[str, Any]
+    __slots__ = ("inputs", "op", "settings")
+
+    def __init__(self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings
 
     def __call__(self) -> Any:
         """The term's value: the call made now."""
         return self.op.apply(self.inputs, self.settings)
 
+    @staticmethod
+    def __record__(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Another op on a Term: a Term again where it can go through, else the op on its value."""
+        (term,) = inputs
+        through = term.op.through.get(op)
+        result = through(term, **settings) if through else None
+        return op.apply((term(),), settings) if result is None else result
+
+
+Join = Callable[[list[Term]], Term]
+
 
 def op(
     *,
     elementwise: bool = False,
-    passes: Callable[..., list[Term] | None] | None = None,
-    join: Callable[[list[Term]], Term] | None = None,
-    turn: Callable[[Term], Term] | None = None,
-    is_part: bool = False,
+    join: Join | None = None,
+    through: dict[Op, Callable[..., Term | None]] | None = None,
     decomposition: Callable[..., Any] | None = None,
     **rules: Rule,
 ) -> Callable[[Callable[..., Any]], Op]:
@@ -250,13 +295,4 @@ def op(
     >>> double_area
     <op double_area(x)>
     """
-    return lambda forward: Op(
-        forward,
-        rules,
-        elementwise=elementwise,
-        passes=passes,
-        join=join,
-        turn=turn,
-        is_part=is_part,
-        decomposition=decomposition,
-    )
+    return lambda forward: Op(forward, rules, elementwise, join, through, decomposition)

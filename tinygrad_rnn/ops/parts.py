@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import composed, op
+from .op import Term, composed, op
 from .shape import counted_axis, reshape, transpose
 
 __all__ = [
@@ -71,8 +71,7 @@ def stack(*xs: Any, axis: int = 0) -> Any:
 
 
 @op(
-    is_part=True,
-    x=lambda gs, x, indices: unslice(gs, shape=x.shape, indices=indices),
+    x=lambda g, z, x, index: Term(unslice, (g,), {"shape": x.shape, "indices": (index,)}),
 )
 def _getitem(x: Any, *, index: Any) -> Any:
     """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
@@ -83,7 +82,15 @@ def _getitem(x: Any, *, index: Any) -> Any:
     return x[index]
 
 
-@op(xs=lambda g, z, *xs, shape, indices: [g[index] for index in indices])
+def _unsliced(terms: list[Term]) -> Term:
+    """One array of zeros with the parts of all terms in it."""
+    shape = terms[0].settings["shape"]
+    indices = tuple([index for term in terms for index in term.settings["indices"]])
+    parts = tuple([x for term in terms for x in term.inputs])
+    return Term(unslice, parts, {"shape": shape, "indices": indices})
+
+
+@op(join=_unsliced, xs=lambda g, z, *xs, shape, indices: [g[index] for index in indices])
 def unslice(*xs: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
     """Zeros of a shape with each x added at its index: the transpose of many `getitem`.
 
@@ -98,7 +105,11 @@ def unslice(*xs: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
     return total
 
 
-@op(is_part=True, x=lambda gs, x, indices: _scattered(gs, x, indices))
+@op(
+    x=lambda g, z, x, *index: Term(
+        scatter, (g, *index), {"shape": x.shape, "counts": (1 + len(index),)}
+    )
+)
 def gather(x: Any, *index: Any) -> Any:
     """The entries x[index] for an index with integer or boolean arrays in it: a copy.
 
@@ -108,10 +119,12 @@ def gather(x: Any, *index: Any) -> Any:
     return x[index]
 
 
-def _scattered(gs: Sequence[Any], x: Any, indices: Sequence[tuple[Any, ...]]) -> Any:
-    """Zeros of x's shape with each gradient added at its index."""
-    inputs = [part for g, index in zip(gs, indices, strict=True) for part in (g, *index)]
-    return scatter(inputs, shape=x.shape, counts=tuple(1 + len(index) for index in indices))
+def _scattered(terms: list[Term]) -> Term:
+    """One array of zeros to which the entries of all terms are added."""
+    shape = terms[0].settings["shape"]
+    counts = tuple([count for term in terms for count in term.settings["counts"]])
+    entries = tuple([x for term in terms for x in term.inputs])
+    return Term(scatter, entries, {"shape": shape, "counts": counts})
 
 
 def _with_indices(xs: Sequence[Any], counts: Sequence[int]) -> list[tuple[Any, tuple[Any, ...]]]:
@@ -129,7 +142,7 @@ def _gathered(g: Any, xs: Sequence[Any], counts: Sequence[int]) -> list[Any]:
     return [part for _, index in pairs for part in (g[index], *(None for _ in index))]
 
 
-@op(xs=lambda g, z, *xs, shape, counts: _gathered(g, xs, counts))
+@op(join=_scattered, xs=lambda g, z, *xs, shape, counts: _gathered(g, xs, counts))
 def scatter(*xs: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
     """Zeros of a shape with each x added at its index, repeats too: the transpose of many `gather`.
 
@@ -190,7 +203,8 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         step = size // indices_or_sections
         indices_or_sections = [step * k for k in range(1, indices_or_sections)]
     ends = [0, *indices_or_sections, size]
-    return [x[_at(axis, slice(start, end))] for start, end in pairwise(ends)]
+    indices = [_at(axis, slice(start, end)) for start, end in pairwise(ends)]
+    return [_getitem.apply((x,), {"index": index}) for index in indices]
 
 
 @composed()

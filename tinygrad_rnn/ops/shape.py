@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import Term, array, composed, op
+from .op import array, composed, op
 
 __all__ = [
     "astype",
@@ -41,15 +41,7 @@ def _inverse(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     return axes if axes is None else tuple(int(k) for k in np.argsort(np.mod(axes, len(axes))))
 
 
-def _turned(terms: list[Term], axes: Sequence[int] | None) -> list[Term] | None:
-    """What waits for a transpose, for its input: (a b)ᵀ = bᵀ aᵀ for products of matrices."""
-    op = terms[0][0]
-    if axes is not None or op.turn is None or any(term[0] is not op for term in terms):
-        return None
-    return [op.turn(op.join(terms))]
-
-
-@op(passes=_turned, x=lambda g, z, x, axes: transpose(g, axes=_inverse(axes)))
+@op(x=lambda g, z, x, axes: transpose(g, axes=_inverse(axes)))
 def transpose(x: Any, *, axes: Sequence[int] | None = None) -> Any:
     """The axes in another order, reversed where none is given.
 

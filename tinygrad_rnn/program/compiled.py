@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ import numpy as np
 
 from ..engine.from_numpy import numeric
 from ..engine.gradients import grad
-from ..engine.mode import mode
+from ..engine.mode import mode, uncollected
 from ..engine.tensor import Tensor, leaf
 from ..engine.tree import Tree, rebuilt, values_of
 from ..ops.op import Array
@@ -113,7 +111,7 @@ class Compiled:
 
         for k, x in enumerate(arrays):
             numeric(x, f"compile: input {k}")
-        with _uncollected():
+        with uncollected():
             program = trace(flat, arrays, self._backward)
             runner = self._runner(program)
         self.traces += 1
@@ -172,18 +170,6 @@ def _axes(batch_axis: BatchAxis, program: Program) -> tuple[int | None, ...]:
                 f"compile: batch_axis is {axis} for input {k}, whose shape is {x.shape}"
             )
     return axes
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: a trace makes many objects, and none of them is garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _taken(inputs: Tree) -> tuple[list[Array], Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.mode import Mode, in_mode, mode
+from ..engine.mode import Mode, Watch, in_mode, mode
 from ..engine.tape import pullback
 from ..engine.tensor import Tensor, leaf
 from ..ops.op import Array, Op
@@ -67,7 +67,7 @@ class Traced(Tensor):
 Step = tuple[Op, Sequence[Any], dict[str, Any]]
 
 
-class Rehearsal:
+class Rehearsal(Watch):
     """Looks on as a function runs, and keeps its steps: operations, inputs and settings."""
 
     __slots__ = ("forward", "inputs", "steps")

@@ -5,22 +5,23 @@ Nothing about a derivative is written down here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...engine.mode import Mode, in_mode
+from ...engine.mode import Mode, Watch, in_mode
+from ...engine.tape import value_of
 from ...engine.tensor import Tensor, leaf
-from ...engine.totals import Node, _fitted
-from ...ops.op import Array, Op, Term
+from ...engine.totals import Node, fitted
+from ...ops.op import Array, Op
 from .expression import Call, Expression
 from .simpler import simpler
 
 
 @dataclass
-class Recorder:
+class Recorder(Watch):
     """Looks on as ops run, and keeps for each result the expression that gave it.
 
     known: the expressions of the Tensors to begin with. constant: gives what other arrays become.
@@ -28,7 +29,6 @@ class Recorder:
 
     known: dict[Tensor, Expression]
     constant: Callable[[Array], Expression]
-    traces: bool = field(default=False, init=False)
 
     def result(
         self,
@@ -49,7 +49,7 @@ class Recorder:
         return self.constant(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
-def sent_back(node: Node, g: Tensor, recorder: Recorder) -> list[tuple[int, Expression, Tensor]]:
+def rules_of(node: Node, g: Tensor, recorder: Recorder) -> list[tuple[int, Expression, Tensor]]:
     """What a node's op sends to each input that needs a gradient: place, expression, value.
 
     g: the node's gradient; the recorder knows it, the node, and the node's inputs. Inputs that
@@ -57,24 +57,11 @@ def sent_back(node: Node, g: Tensor, recorder: Recorder) -> list[tuple[int, Expr
     """
     found = []
     with in_mode(Mode(False, (), recorder)):
-        for place, gradient in _gradients(node, g, recorder):
-            value = gradient() if isinstance(gradient, Term) else gradient
-            fitted = _fitted(value, node.inputs[place], node.op)
-            found.append((place, recorder.known[fitted], fitted))
+        given = (g, node, *as_tensors(node, recorder))
+        for place, gradient in node.op.gradients(given, node.needs, node.settings):
+            value = fitted(value_of(gradient), node.inputs[place], node.op)
+            found.append((place, recorder.known[value], value))
     return found
-
-
-def _gradients(node: Node, g: Tensor, recorder: Recorder) -> Iterator[tuple[int, Any]]:
-    """The place and the rule's result for each input that needs a gradient."""
-    op, inputs = node.op, as_tensors(node, recorder)
-    if op.is_part:
-        index = node.settings["index"] if node.settings else tuple(inputs[1:])
-        yield 0, op.edges[0]((g,), inputs[0], (index,))
-        return
-    several = op.edges[0](g, node, *inputs, **node.settings) if op.variadic else op.edges
-    for place, (edge, needs) in enumerate(zip(several, node.needs, strict=False)):
-        if needs and edge is not None:
-            yield place, edge if op.variadic else edge(g, node, *inputs, **node.settings)
 
 
 def as_tensors(node: Node, recorder: Recorder) -> list[Any]:

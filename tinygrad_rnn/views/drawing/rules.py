@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...derivation.expressions.expression import Expression, Symbol, named
-from ...derivation.expressions.recorder import Recorder, sent_back
+from ...derivation.expressions.recorder import Recorder, rules_of
 from ...derivation.expressions.spelling import Speller
 from ...derivation.expressions.syntax import variable
 from ...derivation.walk import ELLIPSIS, written_size
@@ -39,7 +39,8 @@ def rule_texts(node: Node, names: Mapping[Node, str] | None = None) -> dict[int,
     seed = leaf(np.ones(node.shape, node.dtype))
     known = {seed: _symbol(seed, "g"), node: _symbol(node, names.get(node, "z"))}
     arrays: dict[int, Symbol] = {}
-    for x, letter in zip(node.inputs, node.op.each_input(), strict=False):
+    for k, x in enumerate(node.inputs):
+        letter = node.op.input_name(k)
         if isinstance(x, Tensor):
             known.setdefault(x, _symbol(x, names.get(x, letter)))
         elif is_array(x):
@@ -52,7 +53,7 @@ def rule_texts(node: Node, names: Mapping[Node, str] | None = None) -> dict[int,
     with np.errstate(all="ignore"):
         return {
             place: _written(speller, rule)
-            for place, rule, _ in sent_back(node, seed, Recorder(known, constant))
+            for place, rule, _ in rules_of(node, seed, Recorder(known, constant))
         }
 
 

@@ -76,7 +76,6 @@ def _node(
     gradient: Array | None,
     most: int,
 ) -> dict[str, Any]:
-    names: Sequence[str] = () if node.op is None else _input_names(node)
     return {
         "name": cut(derivation.name(node), LONGEST_NAME),
         "kind": kind_of(node),
@@ -88,16 +87,13 @@ def _node(
         "step": step_of(node.scope),
         "value": shown(node.data, most),
         "inputs": [
-            {"input": name, "node": numbers[x]} if is_node(x) else {"input": name, "is": _told(x)}
-            for name, x in zip(names, node.inputs, strict=False)
+            {"input": node.op.input_name(k)}
+            | ({"node": numbers[x]} if isinstance(x, Tensor) else {"is": _told(x)})
+            for k, x in enumerate(node.inputs)
+            if node.op is not None
         ],
         "difference": _difference(node, gradient),
     }
-
-
-def _input_names(node: Tensor) -> list[str]:
-    each = iter(node.op.each_input()) if node.op else iter(())
-    return [name for name, _ in zip(each, node.inputs, strict=False)]
 
 
 def _told(x: Any) -> str:
