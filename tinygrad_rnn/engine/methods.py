@@ -11,6 +11,7 @@ class Methods:
     __slots__ = ()
 
     abs = ops.abs
+    addmm = ops.addmm
     arccos = ops.arccos
     arccosh = ops.arccosh
     arcsin = ops.arcsin

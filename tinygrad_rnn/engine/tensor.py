@@ -19,13 +19,18 @@ from .. import ops
 from ..ops.op import Array, Op
 from ..ops.parts import _getitem as getitem
 from ..ops.parts import gather
-from .from_numpy import constant, index_part, is_basic, numeric, our_function
+from .from_numpy import constant, index_part, is_basic, numeric
 from .methods import Methods
 from .mode import mode
 from .tape import pullback
+from .values import Values
 
 _next_serial = count(1).__next__
+_mode = mode.get
+_new: Callable[[type[Tensor]], Tensor] = object.__new__
 _NOTHING: dict[str, Any] = {}
+# Which inputs need a gradient; shared, since a new tuple for each node is work for the collector.
+_ONE, _NONE, _BOTH, _FIRST, _SECOND = (True,), (), (True, True), (True, False), (False, True)
 
 
 def _method(op: Op) -> Callable[[Tensor], Tensor]:
@@ -33,10 +38,10 @@ def _method(op: Op) -> Callable[[Tensor], Tensor]:
     return lambda x: _record(op, (x,), _NOTHING)
 
 
-def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
-    """The methods of a binary operator: for `x + y`, and for `y + x` with y no Tensor.
+def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    """The method of a binary operator: `_record`, written out for two inputs.
 
-    The first is written out: programs of many small ops cost what recording costs.
+    Programs of many small ops cost what recording costs.
     """
     forward = op.forward
 
@@ -55,12 +60,32 @@ def _operators(op: Op) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tenso
             array = forward(x._array, b)
         except (TypeError, ValueError, IndexError) as error:
             raise op.explain(error, (x._array, b)) from error
-        return _node(array, op, (x, y), (x._array, b), _NOTHING, needs)
+        return _filled(_new(Tensor), array, op, (x, y), (x._array, b), _NOTHING, needs)
 
-    return operator, lambda x, y: _record(op, (y, x), _NOTHING)
+    return operator
 
 
-class Tensor(Methods):
+def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    """The method for `y + x` with y no Tensor."""
+    return lambda x, y: _record(op, (y, x), _NOTHING)
+
+
+def _in_place(sign: str, op: Op) -> Callable[[Tensor, Any], Tensor]:
+    """The method for `x += y`: a new Tensor. Raises: TypeError for a leaf that learns."""
+
+    def assigned(x: Tensor, y: Any) -> Tensor:
+        if x.op is None and x._requires_grad:
+            raise TypeError(
+                f"{sign} on a leaf that requires a gradient would put a result in its place, and "
+                f"the leaf would stay as it is: write its values, p.data {sign} ...; for a new "
+                f"Tensor write p = p {sign[:-1]} ..."
+            )
+        return _record(op, (x, y), _NOTHING)
+
+    return assigned
+
+
+class Tensor(Methods, Values):
     """An array of numbers that records what is computed from it.
 
     data: array-like of float, int or bool; copied. dtype: NumPy dtype; float64 for Python floats.
@@ -76,19 +101,8 @@ class Tensor(Methods):
     """
 
     __slots__ = (
-        "__weakref__",
-        "_array",
-        "_grad",
-        "_requires_grad",
-        "_retains_grad",
-        "inputs",
-        "name",
-        "needs",
-        "op",
-        "scope",
-        "serial",
-        "settings",
-        "values",
+        *("__weakref__", "_array", "_grad", "_requires_grad", "_retains_grad", "inputs", "name"),
+        *("needs", "op", "scope", "serial", "settings", "values"),
     )
     op: Op | None
     inputs: tuple[Any, ...]
@@ -108,22 +122,9 @@ class Tensor(Methods):
         dtype: npt.DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
-        self._start(_copied(data, dtype), name)
-        self.requires_grad = requires_grad
-
-    def _start(self, array: Array, name: str | None) -> None:
-        """Fills the slots of a leaf that requires no gradient."""
-        self._array = array
-        self.op = None
-        self.inputs = self.values = ()
-        self.settings = _NOTHING
-        self.needs = ()
-        self.serial = _next_serial()
-        self.scope = _mode().scope
+        _filled(self, _copied(data, dtype), None, (), (), _NOTHING, ())
         self.name = name
-        self._grad = None
-        self._retains_grad = False
-        self._requires_grad = False
+        self.requires_grad = requires_grad
 
     # What it holds
 
@@ -196,16 +197,6 @@ class Tensor(Methods):
             )
         self._grad = value
 
-    def numpy(self) -> Array:
-        """A copy of the values as an array."""
-        return self._array.copy()
-
-    def item(self) -> Any:
-        """The only entry as a Python number. Raises: ValueError where there are more."""
-        if self.size != 1:
-            raise ValueError(f"item: shape is {self.shape}; only one entry makes a number")
-        return self._array.item()
-
     def detach(self) -> Tensor:
         """The same values as a new leaf, which no gradient leaves."""
         watch = _mode().watch
@@ -251,17 +242,8 @@ class Tensor(Methods):
             "where, concatenate or stack, or write a leaf's values outside of the graph: t.data = …"
         )
 
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("len: a 0-d Tensor has no length")
-        return len(self._array)
-
     def __iter__(self) -> Iterator[Tensor]:
         return iter([_record(getitem, (self,), {"index": k}) for k in range(len(self))])
-
-    def addmm(self, a: Any, b: Any) -> Tensor:
-        """This tensor plus a @ b."""
-        return _record(ops.addmm, (self, a, b), _NOTHING)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""
@@ -277,52 +259,26 @@ class Tensor(Methods):
         """The transpose: axes reversed."""
         return _record(ops.transpose, (self,), {"axes": None})
 
-    exp = _method(ops.exp)  # the shortest way for what cells are made of
-    log = _method(ops.log)
-    relu = _method(ops.relu)
-    sigmoid = _method(ops.sigmoid)
-    sqrt = _method(ops.sqrt)
-    tanh = _method(ops.tanh)
+    exp, log, sqrt = _method(ops.exp), _method(ops.log), _method(ops.sqrt)
+    relu, sigmoid, tanh = _method(ops.relu), _method(ops.sigmoid), _method(ops.tanh)
 
     # Operators
 
-    __add__, __radd__ = _operators(ops.add)
-    __sub__, __rsub__ = _operators(ops.subtract)
-    __mul__, __rmul__ = _operators(ops.multiply)
-    __truediv__, __rtruediv__ = _operators(ops.divide)
-    __pow__, __rpow__ = _operators(ops.power)
-    __matmul__, __rmatmul__ = _operators(ops.matmul)
-    __lt__, _ = _operators(ops.less)
-    __le__, _ = _operators(ops.less_equal)
-    __gt__, _ = _operators(ops.greater)
-    __ge__, _ = _operators(ops.greater_equal)
-    __eq__, _ = _operators(ops.equal)  # type: ignore[assignment]
-    __ne__, _ = _operators(ops.not_equal)  # type: ignore[assignment]
+    __add__, __radd__, __iadd__ = _operator(ops.add), _reflected(ops.add), _in_place("+=", ops.add)
+    __sub__, __rsub__ = _operator(ops.subtract), _reflected(ops.subtract)
+    __mul__, __rmul__ = _operator(ops.multiply), _reflected(ops.multiply)
+    __truediv__, __rtruediv__ = _operator(ops.divide), _reflected(ops.divide)
+    __pow__, __rpow__ = _operator(ops.power), _reflected(ops.power)
+    __matmul__, __rmatmul__ = _operator(ops.matmul), _reflected(ops.matmul)
+    __isub__, __imul__ = _in_place("-=", ops.subtract), _in_place("*=", ops.multiply)
+    __itruediv__, __ipow__ = _in_place("/=", ops.divide), _in_place("**=", ops.power)
+    __imatmul__ = _in_place("@=", ops.matmul)
+    __lt__, __le__ = _operator(ops.less), _operator(ops.less_equal)
+    __gt__, __ge__ = _operator(ops.greater), _operator(ops.greater_equal)
+    __eq__ = _operator(ops.equal)  # type: ignore[assignment]
+    __ne__ = _operator(ops.not_equal)  # type: ignore[assignment]
     __hash__ = object.__hash__
-
-    __pos__ = _method(ops.positive)
-    __neg__ = _method(ops.negative)
-    __abs__ = _method(ops.abs)
-
-    def __bool__(self) -> bool:
-        return bool(self._array)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        return self._array.__index__()
-
-    def __repr__(self) -> str:
-        values = np.array2string(self._array, separator=", ", prefix=f"{type(self).__name__}(")
-        dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
-        name = f", name={self.name!r}" if self.name else ""
-        grad = ", requires_grad=True" if self._requires_grad and self.is_leaf else ""
-        op = f", op={self.op.name}" if self.op else ""
-        return f"{type(self).__name__}({values}{dtype}{name}{grad}{op})"
+    __pos__, __neg__, __abs__ = _method(ops.positive), _method(ops.negative), _method(ops.abs)
 
     def __reduce__(self) -> Any:
         if self.op is not None:
@@ -330,28 +286,6 @@ class Tensor(Methods):
                 f"copy: a result of {self.op.name} is part of a graph; copy t.detach() instead"
             )
         return _rebuilt, (type(self), self._array, self._requires_grad, self.name)
-
-    # NumPy's functions on Tensors are recorded
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self._requires_grad:
-            raise TypeError(
-                "a Tensor that requires a gradient does not become an array by itself, its "
-                "gradient would be lost: use t.numpy() or t.data if that is meant"
-            )
-        if copy is False:
-            raise ValueError("a Tensor becomes an array as a copy only; t.data is the array itself")
-        return np.array(self._array, dtype=dtype)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        function = our_function(ufunc if method == "__call__" else None, name)
-        return function(*inputs, **kwargs)
-
-    def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
-    ) -> Any:
-        return our_function(function, function.__name__)(*args, **kwargs)
 
 
 def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor:
@@ -365,7 +299,7 @@ def _record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Tensor
         array = op.forward(*values, **settings)
     except (TypeError, ValueError, IndexError) as error:
         raise op.explain(error, values) from error
-    return _node(array, op, inputs, values, settings, needs)
+    return _filled(_new(Tensor), array, op, inputs, values, settings, needs)
 
 
 def _several(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -379,35 +313,37 @@ def _several(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(kept), tuple(values), tuple(needs) if True in needs else _NONE
 
 
-def _node(
+def _filled(
+    z: Tensor,
     array: Any,
-    op: Op,
+    op: Op | None,
     inputs: tuple[Any, ...],
     values: tuple[Any, ...],
     settings: dict[str, Any],
     needs: tuple[bool, ...],
 ) -> Tensor:
-    """The result of an op and, where an input needs a gradient, its place on the tape.
+    """A Tensor as the result of an op and, where an input needs a gradient, with its place.
 
-    needs: which inputs do; empty where none does.
+    op: None for a leaf. needs: which inputs need one; empty where none does.
     """
     now = _mode()
-    if needs and now.recording and op.differentiable:
-        z = _new(Tensor)
+    if needs and now.recording and op is not None and op.differentiable:
         z._array = array if type(array) is np.ndarray else np.asarray(array)
         z.op = op
         z.inputs = inputs
         z.values = values
         z.settings = settings
         z.needs = needs
-        z.scope = now.scope
-        z.serial = _next_serial()
-        z.name = z._grad = None
-        z._retains_grad = False
         z._requires_grad = True
     else:
-        z = leaf(_guarded(array, values))
-    if now.watch is not None:
+        z._array = np.asarray(_guarded(array, values))
+        z.op, z.inputs, z.values, z.settings, z.needs = None, (), (), _NOTHING, ()
+        z._requires_grad = False
+    z.scope = now.scope
+    z.serial = _next_serial()
+    z.name = z._grad = None
+    z._retains_grad = False
+    if now.watch is not None and op is not None:
         now.watch.result(z, op, inputs, values, settings)
     return z
 
@@ -422,15 +358,9 @@ def _guarded(array: Any, values: tuple[Any, ...]) -> Any:
 
 def leaf(array: Any) -> Tensor:
     """A Tensor that takes over the array, outside of any graph."""
-    z = _new(Tensor)
-    z._start(np.asarray(array), None)
-    return z
+    return _filled(_new(Tensor), array, None, (), (), _NOTHING, ())
 
 
-# Which inputs need a gradient; shared, since a new tuple for each node is work for the collector.
-_ONE, _NONE, _BOTH, _FIRST, _SECOND = (True,), (), (True, True), (True, False), (False, True)
-_new: Callable[[type[Tensor]], Tensor] = object.__new__
-_mode = mode.get
 Tensor.__record__ = staticmethod(_record)  # type: ignore[attr-defined]
 
 
