@@ -18,6 +18,7 @@ from tinygrad_rnn.program.passes import PASSES, improved
 
 from .deep import deep_check, random_step
 from .numeric import assert_near
+from .steps import agree
 
 T, B, I, H, V = 5, 3, 2, 4, 6
 
@@ -265,6 +266,66 @@ def test_results_are_arrays_of_their_own() -> None:
     step(np.zeros(2))
     np.testing.assert_array_equal(y.data, [2, 2])
     np.testing.assert_array_equal(others["more"].data, [2, 2])
+
+
+def leaf(*shape: int, seed: int = 0, dtype: Any = float) -> tg.Tensor:
+    """Normal numbers that learn."""
+    array = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    return tg.Tensor(array, requires_grad=True)
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    """Normal numbers."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+LAST: dict[str, Callable[[Any], Any]] = {
+    "maximum": lambda x: tg.maximum(x, 0.1),
+    "maximum of two": lambda x: tg.maximum(x * 2, x * x),
+    "minimum": lambda x: tg.minimum(0.1, x),
+    "relu": tg.relu,
+    "max": lambda x: tg.max(x, axis=0),
+    "min": lambda x: tg.min(x, axis=-1, keepdims=True),
+    "sum": lambda x: tg.sum(x, axis=0),
+    "where": lambda x: tg.where(x > 0.1, x, 0.2),
+    "clip": lambda x: tg.clip(x, 0.0, None),
+    "sigmoid": tg.sigmoid,
+    "cast": lambda x: x.astype(np.float32),
+    "truncate": lambda x: (x > 0).astype(int),
+    "zeroed": lambda x: tg.cross_entropy(tg.outer(x, x), [1, -100, 0], reduction="none"),
+    "concatenate": lambda x: tg.concatenate([x * 2, x * 3]),
+    "stack": lambda x: tg.stack([x * 2, x * 3]),
+    "unslice": lambda x: tg.pad(x * 2, 1),
+    "part": lambda x: (x * 2)[1:],
+    "entry": lambda x: (x * 2)[1],
+    "transpose": lambda x: x[None].T,
+}
+
+
+@pytest.mark.parametrize("last", LAST.values(), ids=list(LAST))
+def test_the_last_operation_gives_the_result(last: Callable[[Any], Any]) -> None:
+    """As the loss and as a further result, on other inputs too, and in whatever memory."""
+    w = leaf(3)
+    calls = [[normal(3, seed=seed)] for seed in range(4)]
+    agree(lambda x: ((w * x).sum(), last(w * x), last(x)), [w], *calls)
+    if last(w).requires_grad:
+        agree(lambda x: last(tg.stack([(w * x).sum()] * 3)).reshape(-1)[:1], [w], *calls)
+        agree(lambda x: last(w * x).sum(), [w], *calls)
+
+
+def test_a_loss_is_the_last_extreme() -> None:
+    """A hinge, the larger of two losses, the smaller, relu: not the operand they were given."""
+    w = leaf(1)
+    calls = [[np.array(x)] for x in (0.0, 0.25, 3.0)]
+    for last in (
+        lambda y: tg.maximum(y, 0.0),
+        lambda y: tg.minimum(y, 2.0),
+        lambda y: tg.maximum(0.0, y),
+        lambda y: tg.maximum(y, y * y),
+        tg.relu,
+    ):
+        agree(lambda x, last=last: last((1 - w * x).sum()), [w], *calls)
+        agree(lambda x, last=last: (w.sum(), last((1 - w * x).sum())), [w], *calls)
 
 
 def test_the_state_is_carried_without_its_past() -> None:

@@ -20,10 +20,14 @@ Place = Var | Row  # what has memory of its own
 
 
 class Last(NamedTuple):
-    """The call that gives a result, but for the new array that it writes into."""
+    """The call that gives a result, but for the new array that it writes into.
+
+    before, after: the arguments around that array. written: its shape.
+    """
 
     function: Any
-    arguments: tuple[Any, ...]
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
     written: tuple[int, ...]
     dtype: np.dtype[Any]
     shape: tuple[int, ...] | None  # of the result, if it is another
@@ -31,7 +35,7 @@ class Last(NamedTuple):
     def __call__(self) -> Array:
         """The result."""
         out = np.empty(self.written, self.dtype)
-        self.function(*self.arguments, out)
+        self.function(*self.before, out, *self.after)
         return out if self.shape is None else out.reshape(self.shape)
 
 
@@ -151,7 +155,7 @@ class _Binding:
         op, inputs, settings, output, _ = equation
         given = [self.arrays[x] if type(x) is Var else x for x in inputs]
         if op is _checked:
-            self.calls.append((settings["check"], (given[0],)))
+            self.calls.append(Call(settings["check"], (given[0],)))
             self.arrays[output] = given[0]
             return
         if op in VIEWS:
@@ -170,20 +174,21 @@ class _Binding:
             for x, index in zip(given, settings["indices"], strict=True):
                 part = out[index]
                 if part.ctypes.data != x.ctypes.data or part.strides != x.strides:
-                    self.calls.append((np.copyto, (part, x)))
+                    self.calls.append(Call(np.copyto, (part, x)))
         else:
-            self._call(output, calls_of(op, given, settings, out), out)
+            self._call(output, calls_of(op, given, settings, out))
 
-    def _call(self, output: Var, calls: list[Call], out: Array) -> None:
+    def _call(self, output: Var, calls: list[Call]) -> None:
         """Takes the calls in; the only call for a result of the Program waits for a new array."""
-        function, arguments = calls[-1] if calls else (None, ())
-        target = arguments[-1] if arguments else None
         alone = len(calls) == 1 and self._place.get(output) is output and output in self._results
-        if alone and type(target) is np.ndarray and target.size == output.size:
-            shape = None if target.shape == output.shape else output.shape
-            self._own[output] = Last(function, arguments[:-1], target.shape, out.dtype, shape)
-        else:
+        k = calls[0].result if alone else None
+        if k is None:
             self.calls += calls
+            return
+        function, arguments, _ = calls[0]
+        before, target, after = arguments[:k], arguments[k], arguments[k + 1 :]
+        shape = None if target.shape == output.shape else output.shape
+        self._own[output] = Last(function, before, after, target.shape, target.dtype, shape)
 
     def _as_vectors(
         self, equation: Equation, given: list[Any], out: Array
