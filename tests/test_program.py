@@ -328,6 +328,36 @@ def test_a_loss_is_the_last_extreme() -> None:
         agree(lambda x, last=last: (w.sum(), last((1 - w * x).sum())), [w], *calls)
 
 
+DTYPES = ("?", "i1", "i8", "f4", "f8")
+
+
+@pytest.mark.parametrize("second", DTYPES)
+@pytest.mark.parametrize("first", DTYPES)
+def test_operands_of_every_dtype_are_read_at_each_call(first: str, second: str) -> None:
+    """Extremes, choices, sums and products of two dtypes, or of one and a number."""
+
+    def f(x: Any, y: Any) -> Any:
+        count = tg.maximum(x.sum(), 1.0)
+        pairs = [g(a, b) for g in (tg.maximum, tg.minimum) for a, b in ((x, y), (x, 1), (0.5, y))]
+        more = [tg.where(x > 0, x, y), x * y, x + y, x / (y + 2.0)]
+        more += [tg.clip(x, 0, 1), tg.concatenate([x, y]), tg.stack([x, y])]
+        return (w * x / count).sum(), *pairs, *more, *(z.sum(0) for z in pairs), *more
+
+    w = leaf(2, 3)
+    draws = [[normal(2, 3, seed=seed) * 2 for seed in (k, k + 9)] for k in range(3)]
+    agree(f, [w], *([x.astype(first), y.astype(second)] for x, y in draws), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_condition_may_have_any_dtype(dtype: str) -> None:
+    """0 does not hold, all else does, NaN too."""
+    w, masks = leaf(3), [[1, 0, 1], [0, 0, 1], [0, 2, 0]]
+    calls = [[np.array(m).astype(dtype), normal(3, seed=k)] for k, m in enumerate(masks)]
+    agree(lambda m, x: (tg.where(m, w * x, 2 * w).sum(), tg.where(m, x, 1)), [w], *calls)
+    agree(lambda m, x: tg.where(m, w, np.nan).sum(), [w], *calls)
+    agree(lambda x: tg.where(x, w, 0).sum(), [w], [np.array([np.nan, 0, -0.0])])
+
+
 def test_the_state_is_carried_without_its_past() -> None:
     """Returned and given again, also as a tuple of two; None is another trace."""
     model = Model(nn.LSTM(I, H, rng=0))

@@ -107,8 +107,13 @@ def _extreme(ufunc: Any) -> Kernel:
 
 def _larger(ufunc: Any) -> Kernel:
     return lambda given, settings, out: [
-        Call(partial(ufunc, out=out), tuple(np.asarray(x, out.dtype) for x in given))
+        Call(partial(ufunc, out=out), tuple(_array(x, out) for x in given))
     ]
+
+
+def _array(x: Any, out: Array) -> Array:
+    """An operand itself, whose values are not there yet; a number in the result's dtype."""
+    return x if type(x) is np.ndarray else np.array(x, out.dtype)
 
 
 def _copy(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
@@ -120,7 +125,7 @@ def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Cal
     a, b = given
     if not out.flags.c_contiguous or not (a.dtype == b.dtype == out.dtype):
         return [_forward(matmul, given, settings, out)]
-    if a.ndim > 2 and b.ndim == 2:
+    if a.ndim > 2 and b.ndim == 2 and out.size:
         rows = a.reshape(-1, a.shape[-1])
         if not np.shares_memory(rows, a):
             return [Call(np.matmul, (a, b, out), 2)]
@@ -155,6 +160,11 @@ def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
 
 def _where(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     condition, x, y = given
+    if type(condition) is np.ndarray and condition.dtype != bool:
+        flags = np.empty(condition.shape, bool)
+        zero = np.array(0, condition.dtype)
+        first = Call(np.not_equal, (condition, zero, flags))
+        return [first, *_where([flags, x, y], settings, out)]
     return [Call(np.copyto, (out, y)), Call(np.copyto, (out, x, "same_kind", condition))]
 
 
