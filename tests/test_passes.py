@@ -238,7 +238,10 @@ NO_GATES: dict[str, Callable[[Any], Any]] = {
     "tanhs alone": lambda x: tg.tanh(x[:, :3]) * tg.tanh(x[:, 3:]),
     "parts are rows": lambda x: tg.sigmoid(x[:1]) * tg.tanh(x[1:]),
     "both of one part": lambda x: tg.sigmoid(x[:, :3]) * tg.tanh(x[:, :3]) + tg.tanh(x[:, 3:]),
+    "tanhs that overlap": lambda x: [tg.tanh(x[:, :4]), tg.tanh(x[:, 2:])],
+    "a tanh of a part in two spellings": lambda x: [tg.tanh(x[:, k]) for k in SPELLINGS],
 }
+SPELLINGS = (slice(0, 3), slice(None, 3), slice(-3, None), slice(3, 6), slice(3, 9))
 
 
 @pytest.mark.parametrize("f", NO_GATES.values(), ids=list(NO_GATES))
@@ -246,6 +249,14 @@ def test_other_parts_are_no_gates(f: Callable[[Any], Any]) -> None:
     """The program stays as it is."""
     program = traced(f, random(3, 6))
     assert after(gated, program) is program
+
+
+def test_gates_may_overlap_parts_of_their_kind() -> None:
+    """Sigmoids of the same columns, or of one part in two spellings, are one."""
+    f = lambda x: [tg.sigmoid(x[:, :4]), tg.tanh(x[:, 4:]), tg.sigmoid(x[:, 2:4])]
+    assert not of(after(gated, traced(f, random(3, 6))), "sigmoid")
+    f = lambda x: [tg.tanh(x[:, k]) for k in SPELLINGS[:2]] + [tg.sigmoid(x[:, 3:])]
+    assert len(of(after(gated, traced(f, random(3, 6))), "tanh")) == 1
 
 
 # widened

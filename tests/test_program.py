@@ -358,6 +358,17 @@ def test_a_condition_may_have_any_dtype(dtype: str) -> None:
     agree(lambda x: tg.where(x, w, 0).sum(), [w], [np.array([np.nan, 0, -0.0])])
 
 
+def test_parts_that_overlap_are_no_gates() -> None:
+    """Tanhs of parts that share a column, beside each other and beside sigmoids."""
+    w = leaf(2, 3)
+    calls = [[normal(2, 3, seed=seed)] for seed in range(3)]
+    tanhs = lambda y: tg.tanh(y[:, :2]).sum() + tg.tanh(y[:, 1:]).sum()
+    agree(lambda x: tanhs(x * w), [w], *calls)
+    agree(lambda x: tanhs(x * w) * tg.sigmoid((x * w)[:, :1]).sum(), [w], *calls)
+    twice = lambda y: tg.tanh(y[:, 0:2]).sum() + tg.tanh(y[:, :2]).sum() + tg.tanh(y[:, 2:]).sum()
+    agree(lambda x: twice(x * w), [w], *calls)
+
+
 def test_the_state_is_carried_without_its_past() -> None:
     """Returned and given again, also as a tuple of two; None is another trace."""
     model = Model(nn.LSTM(I, H, rng=0))

@@ -50,16 +50,20 @@ def gated(program: Program) -> Program:
 
 
 def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> Any:
-    """For each column of x whether it is under a sigmoid; None unless there are both kinds."""
-    if not x.shape or x.dtype.kind != "f":
+    """For each column of x whether it is under a sigmoid; None unless there are both kinds.
+
+    And unless all of it is under one of the two, and no entry under both.
+    """
+    if not x.shape or not x.size or x.dtype.kind != "f":
         return None
-    kind = np.zeros(x.shape, np.int8)
+    under = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
     for equation in several:
-        kind[makers[equation[1][0]][2]["index"]] += 2 if equation[0] is sigmoid else 1
-    flat = kind.reshape(-1, x.shape[-1])
-    if set(np.unique(flat)) != {1, 2} or (flat != flat[0]).any():
+        under[equation[0]][makers[equation[1][0]][2]["index"]] = True
+    columns = under[sigmoid].reshape(-1, x.shape[-1])
+    apart = (under[sigmoid] != under[tanh]).all() and under[sigmoid].any() and under[tanh].any()
+    if not apart or (columns != columns[0]).any():
         return None
-    return tuple((flat[0] == 2).tolist())
+    return tuple(columns[0].tolist())
 
 
 def _rows(
