@@ -81,7 +81,8 @@ def agree(
 
 def _arrays(results: Any, weights: Sequence[tg.Tensor]) -> list[Any]:
     """The results, then the gradients of the weights, which forget them; None for none."""
-    found: list[Any] = [y.numpy() for y in values_of(results).values()]
+    several = values_of(results).values()
+    found: list[Any] = [np.array(getattr(y, "_array", y)) for y in several]
     for w in weights:
         found.append(None if w.grad is None else w.grad.numpy())
         w.grad = None

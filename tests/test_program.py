@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.op import Op, op
 from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
 from tinygrad_rnn.program.passes import PASSES, improved
 
+from .cases import MODULES
 from .deep import deep_check, random_step
 from .numeric import assert_near
 from .steps import agree
 
 T, B, I, H, V = 5, 3, 2, 4, 6
+OPS = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
 
 
 def data(seed: int = 0, steps: int = T, dtype: Any = float) -> tuple[np.ndarray, np.ndarray]:
@@ -367,6 +370,47 @@ def test_parts_that_overlap_are_no_gates() -> None:
     agree(lambda x: tanhs(x * w) * tg.sigmoid((x * w)[:, :1]).sum(), [w], *calls)
     twice = lambda y: tg.tanh(y[:, 0:2]).sum() + tg.tanh(y[:, :2]).sum() + tg.tanh(y[:, 2:]).sum()
     agree(lambda x: twice(x * w), [w], *calls)
+
+
+def impostor(name: str, inputs: int, elementwise: bool) -> Op:
+    """An op of the user's, of this name: the sum of squares of its inputs, and 1."""
+    args = "xyz"[:inputs]
+    forward = eval(f"lambda {', '.join(args)}: {' + '.join(f'{x} * {x}' for x in args)} + 1")
+    forward.__name__ = name
+    rules = {x: lambda g, z, *xs, k=k: g * (2 * xs[k]) for k, x in enumerate(args)}
+    return op(elementwise=elementwise, **rules)(forward)
+
+
+@pytest.mark.parametrize("name", sorted({x.name for x in OPS}))
+def test_an_op_of_the_user_may_have_any_name(name: str) -> None:
+    """It runs its own forward pass, wide or small, also at every step of many, and as the last."""
+    w = leaf(2, 3)
+    calls = [[normal(9, 2, 3, seed=seed)] for seed in range(2)]
+    for inputs, elementwise in ((1, True), (2, True), (2, False), (3, False)):
+        own = impostor(name, inputs, elementwise)
+
+        def f(x: Any, own: Op = own, inputs: int = inputs) -> Any:
+            every = sum(own(*[x_t * w] * inputs) for x_t in x)
+            part = own(*[(x[0] * w)[:, :2]] * inputs) + own(*[(x[0] * w)[:, 1:]] * inputs)
+            return every.sum() + part.sum(), own(*[np.ones(2)] * inputs), own(*[x[0]] * inputs)
+
+        agree(f, [w], *calls)
+
+
+def test_an_op_of_the_user_may_have_any_settings() -> None:
+    """Also some called as those of ours, in blocks too."""
+
+    @op(elementwise=True, x=lambda g, z, x, shape: g * shape[0])
+    def times(x: Any, *, shape: Any) -> Any:
+        """x times the first number."""
+        return x * shape[0]
+
+    w = leaf(3)
+    calls = [[normal(150, 3, seed=seed)] for seed in range(2)]
+    agree(lambda x: times(x * w, shape=(5, 7)).sum(), [w], *calls)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinygrad_rnn.program.workers.CACHED", 1)
+        agree(lambda x: times(x * w, shape=(5, 7)).sum(), [w], *calls, batch_axis=0)
 
 
 def test_the_state_is_carried_without_its_past() -> None:

@@ -14,15 +14,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..op import Array, Op
 from ..ops import (
     broadcast_to,
     clip,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
     matmul,
     max,
     maximum,
     min,
     minimum,
+    not_equal,
     positive,
     relu,
     sigmoid,
@@ -47,8 +54,8 @@ class Call(NamedTuple):
 
 
 Kernel = Callable[[list[Any], dict[str, Any], Array], list[Call]]
-UFUNCS: dict[str, Any] = {  # by the op's name, which is NumPy's
-    name: getattr(np, name)
+UFUNCS: dict[Op, Any] = {  # our ops of these names; one of a user's has a forward of its own
+    getattr(ops, name): getattr(np, name)
     for names in (
         "abs add arccos arccosh arcsin arcsinh arctan arctanh cos cosh divide equal exp expm1",
         "greater greater_equal less less_equal log log1p logaddexp multiply negative not_equal",
@@ -56,12 +63,12 @@ UFUNCS: dict[str, Any] = {  # by the op's name, which is NumPy's
     )
     for name in names.split()
 }
-COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
+COMPARISONS = {equal, greater, greater_equal, less, less_equal, not_equal}
 
 
 def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     """The calls that write the operation's result into `out`."""
-    ufunc = UFUNCS.get(op.name)
+    ufunc = UFUNCS.get(op)
     if ufunc is not None:
         if not all(type(x) is np.ndarray for x in given):
             given = [_operand(x, op, given, out) for x in given]
@@ -74,7 +81,7 @@ def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> 
 
 def writes_in_place(op: Op) -> bool:
     """Whether `out` may be the array of an operand of the result's shape."""
-    return op.name in UFUNCS or op in IN_PLACE
+    return op in UFUNCS or op in IN_PLACE
 
 
 def _forward(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> Call:
@@ -92,7 +99,7 @@ def _operand(x: Any, op: Op, given: list[Any], out: Array) -> Any:
     """A Python number as an array, which is faster, where that changes no dtype."""
     if not isinstance(x, (int, float)):
         return x
-    if op.name not in COMPARISONS:
+    if op not in COMPARISONS:
         return np.array(x, out.dtype) if out.dtype.kind == "f" else x
     dtypes = [y.dtype for y in given if isinstance(y, np.ndarray)]
     plain = len(dtypes) == 1 and (dtypes[0] == np.int64) == isinstance(x, int)

@@ -201,7 +201,7 @@ class _Binding:
         if op is matmul and len(inputs[0].shape) == len(inputs[1].shape) == 2:
             return [self._vector(inputs[0], given[0]), given[1]], self._vector(output, out)
         shapes = {x.shape for x in inputs if type(x) is Var}
-        if not shapes <= {output.shape, last} or not (op.name in UFUNCS or op is sigmoid):
+        if not shapes <= {output.shape, last} or not (op in UFUNCS or op is sigmoid):
             return given, out
         rows = zip(inputs, given, strict=True)
         vectors = [self._vector(x, y) if type(x) is Var and x.shape != last else y for x, y in rows]

@@ -16,7 +16,7 @@ from ..ops import divide, multiply, reshape, stack, sum, transpose
 from ..ops.elementwise import positive
 from ..ops.parts import _getitem as getitem
 from ..ops.parts import concatenate, unslice
-from ..ops.shape import broadcast_to, cast
+from ..ops.shape import _checked, broadcast_to, cast
 from .program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
@@ -108,7 +108,7 @@ class _Known:
     def _constant(self, equation: Equation) -> Var | None:
         """The equation's value where all inputs are constants."""
         op, inputs, settings, output, _ = equation
-        if op.name == "checked":
+        if op is _checked:
             return None
         for x in inputs:
             if type(x) is Var and x not in self.constants:
