@@ -372,6 +372,53 @@ def test_parts_that_overlap_are_no_gates() -> None:
     agree(lambda x: twice(x * w), [w], *calls)
 
 
+STACKS: dict[str, Callable[..., Any]] = {
+    "a step of truths and floats is a float": lambda x, m, w: (
+        lambda s: ((s[0] + s[0]) @ w, s[0], s[1])
+    )(tg.stack([m, w.detach()])),
+    "a step of float32 and float64": lambda x, m, w: (
+        lambda s: ((s[0] * w).sum(), s[0], s[1] * 2)
+    )(tg.stack([x.astype(np.float32), w])),
+    "a number beside a loss": lambda x, m, w: (
+        lambda s: (s[1] * s[0], s[1], s)
+    )(tg.stack([(w * x).sum(), 2.0])),
+    "numbers alone": lambda x, m, w: ((w * tg.stack([2.0, 3.0, 4.0])).sum(), tg.stack([1, 2])[1]),
+    "steps of a stack of two dtypes": lambda x, m, w: (
+        lambda s: ((tg.stack([s[0], s[1]]) * w).sum(), tg.stack([s[1], s[0]]))
+    )(tg.stack([m, w])),
+    "joined truths and floats": lambda x, m, w: (
+        (tg.concatenate([m, w])[:3] * w).sum(), tg.concatenate([m, w]), tg.concatenate([m])
+    ),
+    "a product with ones of another dtype": lambda x, m, w: (
+        (w * (m * np.ones(3, np.float32) + m * 1)).sum(), m * 1.0, m * 1, m / 1
+    ),
+    "a sum over an axis of size 1": lambda x, m, w: ((m[None].sum(0) * w).sum(), m[None].sum(0)),
+    "a sum of a stack that is cut through": lambda x, m, w: (
+        lambda h: ((tg.stack(h[::-1]).reshape(3, 8).sum(0) * tg.stack(h).reshape(-1)[:8]).sum(),)
+    )([tg.sin(w[:, None] + np.arange(4.0) * k) for k in (1, 2)]),
+    "a product of stacks that are cut through": lambda x, m, w: (
+        lambda h, k: (
+            (tg.stack(h[::-1]).reshape(3, 8).T @ tg.stack(k[::-1]).reshape(3, 8)).sum(),
+            tg.tanh(tg.stack(h)),
+        )
+    )(*([f(w[:, None] + np.arange(4.0) * k) for k in (1, 2)] for f in (tg.sin, tg.cos))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("f", STACKS.values(), ids=list(STACKS))
+def test_what_stands_for_a_value_has_its_shape_and_dtype(f: Callable[..., Any]) -> None:
+    """Stacks and sums of several dtypes are promoted, wherever a part of them is read."""
+    w = leaf(3)
+    calls = [[normal(3, seed=k), normal(3, seed=k) > 0] for k in range(3)]
+    agree(lambda x, m: f(x, m, w), [w], *calls)
+    program = trace(
+        lambda x, m: [y if isinstance(y, tg.Tensor) else tg.Tensor(y) for y in f(x, m, w)], calls[0]
+    )
+    for one in PASSES:
+        program = one(program)
+        deep_check(program, calls[1])
+
+
 def impostor(name: str, inputs: int, elementwise: bool) -> Op:
     """An op of the user's, of this name: the sum of squares of its inputs, and 1."""
     args = "xyz"[:inputs]

@@ -191,7 +191,8 @@ def _sigmoid(given: list[Any], settings: dict[str, Any], out: Array) -> list[Cal
 
 
 def _stack(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    if settings["axis"] != 0 or any(x.dtype != out.dtype for x in given):
+    alike = all(type(x) is np.ndarray and x.dtype == out.dtype for x in given)
+    if settings["axis"] != 0 or not alike:
         return [_forward(stack, given, settings, out)]
     return [Call(partial(np.concatenate, axis=0, out=out), ([x[None] for x in given],))]
 

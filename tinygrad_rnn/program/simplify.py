@@ -74,7 +74,7 @@ class _Known:
                 equation = simpler
                 rule = RULES.get(equation.op)
                 simpler = None if rule is None else rule(equation, self)
-            if simpler is not None:
+            if _is_like(simpler, output):
                 self.instead[output] = simpler
                 found: Var = simpler
                 return found
@@ -133,11 +133,15 @@ def hashable(value: Any) -> Any:
     return kind, repr(value) if kind is float or isinstance(value, np.generic) else value
 
 
+def _is_like(x: Any, output: Var) -> bool:
+    """Whether x can stand for the output: a number cannot, nor another shape or dtype."""
+    return type(x) is Var and (x.shape, x.dtype) == (output.shape, output.dtype)
+
+
 def _same(equation: Equation, _: _Known) -> Simpler:
     """The input, where shape and dtype stay."""
-    x, output = equation.inputs[0], equation.output
-    same = type(x) is Var and x.shape == output.shape and x.dtype == output.dtype
-    return x if same else None
+    x = equation.inputs[0]
+    return x if _is_like(x, equation.output) else None
 
 
 def _reshape(equation: Equation, known: _Known) -> Simpler:
@@ -169,7 +173,7 @@ def _transpose(equation: Equation, known: _Known) -> Simpler:
         if axes == tuple(range(len(axes))):
             return inner.inputs[0]
         return equation._replace(inputs=inner.inputs, settings={"axes": axes})
-    return x if type(x) is Var and axes == tuple(range(len(axes))) else None
+    return x if axes == tuple(range(len(axes))) else None
 
 
 def _axes(equation: Equation) -> tuple[int, ...]:
@@ -273,6 +277,8 @@ def _unslice(equation: Equation, known: _Known) -> Simpler:
     T = output.shape[0] if output.shape else 0
     if len(inputs) == 1 and inputs[0].size == output.size and not _turns(indices[0]):
         return equation._replace(op=reshape, settings={"shape": output.shape})
+    if any(x.dtype != output.dtype for x in inputs):
+        return None
     if len(inputs) == T and {type(k) for k in indices} == {int} and set(indices) == set(range(T)):
         steps = dict(zip(indices, inputs, strict=True))
         ordered = tuple([steps[t] for t in range(T)])
@@ -309,8 +315,7 @@ def _scaled(equation: Equation, known: _Known) -> Simpler:
     places = (0, 1) if equation.op is multiply else (1,)
     for k in places:
         other = inputs[1 - k]
-        same = type(other) is Var and (other.shape, other.dtype) == (output.shape, output.dtype)
-        if same and _is_one(inputs[k], known):
+        if _is_like(other, output) and _is_one(inputs[k], known):
             return other
     return _unspread(equation, known)
 
@@ -328,7 +333,7 @@ def _unspread(equation: Equation, known: _Known) -> Simpler:
     for k, x in enumerate(inputs):
         spread = known.maker(x, broadcast_to)
         others = [y.shape for j, y in enumerate(inputs) if j != k and type(y) is Var]
-        if spread is not None and output.shape in others:
+        if spread is not None and type(spread.inputs[0]) is Var and output.shape in others:
             new = tuple(spread.inputs[0] if j == k else y for j, y in enumerate(inputs))
             return equation._replace(inputs=new)
     return None
