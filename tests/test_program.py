@@ -419,6 +419,137 @@ def test_what_stands_for_a_value_has_its_shape_and_dtype(f: Callable[..., Any]) 
         deep_check(program, calls[1])
 
 
+def by_turns(x: Any, y: Any) -> list[Any]:
+    """A sequence of the steps of two others, which may be of two dtypes."""
+    return [(x[t], y[t])[t % 2] for t in range(len(x))]
+
+
+TURNS: dict[str, Callable[..., Any]] = {
+    "products with a weight": lambda xs, w: sum((x @ w).sum() for x in xs),
+    "a weight's products": lambda xs, w: sum((w @ x.T).sum() for x in xs),
+    "a sum of products": lambda xs, w: sum(tg.sin(x).T @ tg.cos(x @ w) for x in xs),
+    "sums and squares": lambda xs, w: tg.stack([(x * x * w[0]).sum() for x in xs]),
+    "largest entries": lambda xs, w: sum((x.max(0) * w[0]).sum() for x in xs),
+    "dtypes": lambda xs, w: sum((x.astype(float) * w[0]).sum() for x in xs),
+    "choices": lambda xs, w: [tg.where(x > 0, x, w[0]) for x in xs],
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4", "?"])
+@pytest.mark.parametrize("f", TURNS.values(), ids=list(TURNS))
+def test_steps_of_two_dtypes_stay_apart(f: Callable[..., Any], dtype: str) -> None:
+    """What is put together is of one dtype: float64 keeps all of its digits."""
+    w = leaf(4, 4)
+
+    def step(x: Any, y: Any) -> Any:
+        results = f(by_turns(x, y), w)
+        several = results if isinstance(results, list) else [results]
+        return [sum(y.sum() for y in several), *several]
+
+    draws = [[normal(20, 3, 4, seed=2 * k) * 3, normal(20, 3, 4, seed=2 * k + 1)] for k in range(2)]
+    calls = [[x.astype(dtype), y] for x, y in draws]
+    if dtype != "?" or f is not TURNS["a sum of products"]:  # whose sines are of float16
+        agree(step, [w], *calls)
+    program = trace(step, calls[0])
+    for one in PASSES:
+        program = one(program)
+        deep_check(program, calls[1])
+
+
+SHARED: dict[str, Callable[..., Any]] = {
+    "the targets": lambda x, ys, w: [tg.cross_entropy(x_t @ w, ys[0]) for x_t in x],
+    "the logits": lambda x, ys, w: [tg.cross_entropy(x[0] @ w, y) for y in ys],
+    "the targets, of two dtypes": lambda x, ys, w: [
+        tg.cross_entropy(x_t @ w, y)
+        for x_t, y in zip(x, by_turns(ys, ys.astype("i4")), strict=True)
+    ],
+    "nothing": lambda x, ys, w: [
+        tg.cross_entropy(x_t @ w, y, ignore_index=2, reduction="sum")
+        for x_t, y in zip(x, ys, strict=True)
+    ],
+    "the factor": lambda x, ys, w: [(x_t * w[0]).sum() * tg.exp(x[0] * x_t).sum() for x_t in x],
+    "the ids": lambda x, ys, w: [(w[ys[0]] * tg.exp(x_t)).sum() for x_t in x],
+}
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("f", SHARED.values(), ids=list(SHARED))
+def test_steps_may_share_an_operand(f: Callable[..., Any], ignored: bool) -> None:
+    """The same targets, logits or ids at each of many steps."""
+    w = leaf(4, 4)
+
+    def step(x: Any, ys: Any) -> Any:
+        several = f(x, ys, w)
+        return sum(several), *several
+
+    calls = []
+    for seed in range(3):
+        ys = np.random.default_rng(seed).integers(0, 4, (12, 4))
+        if ignored and f is not SHARED["the ids"] and f is not SHARED["nothing"]:
+            ys[ys == 3] = -100
+            ys[:, 0] = 1
+        calls.append([normal(12, 4, 4, seed=seed), ys])
+    agree(step, [w], *calls)
+
+
+def test_numbers_of_parts_are_told_apart() -> None:
+    """0 and -0, 1 and 1.0, where parts of one array are computed together."""
+    w = leaf(2, 4)
+    halves = lambda f, x: (f(x[:, :2], 0), f(x[:, 2:], 1))
+    zeros = lambda x: halves(lambda part, k: 1 / (part * (0.0, -0.0)[k]), x)
+    counts = lambda x: halves(lambda part, k: part + (1, 1.0)[k], x)
+    calls = [[normal(2, 4, seed=k), np.arange(8).reshape(2, 4) + k] for k in range(2)]
+    agree(lambda x, n: (w.sum(), *zeros(x * w), *counts(n), *counts(x)), [w], *calls)
+
+
+def test_settings_are_told_apart_by_their_names() -> None:
+    """In whichever order they are given; arrays, lists, tables and functions too."""
+
+    @op(elementwise=True, x=lambda g, z, x, a, b: g * a)
+    def line(x: Any, *, a: Any, b: Any) -> Any:
+        """a x + b"""
+        return x * a + b
+
+    @op(elementwise=True, x=lambda g, z, x, by: g * by["k"][0])
+    def times(x: Any, *, by: Any) -> Any:
+        """x times a number in a table."""
+        return x * by["k"][0]
+
+    @op(elementwise=True, x=lambda g, z, x, by: g * by)
+    def scaled(x: Any, *, by: Any) -> Any:
+        """x times by, entry by entry."""
+        return x * by
+
+    w = leaf(3)
+    calls = [[normal(10, 3, seed=k)] for k in range(2)]
+    agree(
+        lambda x: (line(w * x[0], a=1.0, b=2.0) * line(w * x[0], b=1.0, a=2.0)).sum(), [w], *calls
+    )
+    both = lambda x: line(x, a=1.0, b=2.0) * line(x, b=1.0, a=2.0)
+    agree(lambda x: sum(both(w * x_t).sum() for x_t in x), [w], *calls)
+    tables = lambda x: times(x, by={"k": [2.0]}) * times(x, by={"k": [3.0]})
+    agree(lambda x: sum(tables(w * x_t).sum() for x_t in x), [w], *calls)
+    arrays = lambda x: scaled(x, by=np.array([1.0, 2, 3])) * scaled(x, by=np.array([3.0, 2, 1]))
+    agree(lambda x: sum(arrays(w * x_t).sum() for x_t in x), [w], *calls)
+
+
+def test_shapes_and_axes_may_be_arrays() -> None:
+    """As NumPy takes them."""
+    w = leaf(2, 3)
+
+    def f(x: Any) -> Any:
+        y = (w * x).reshape(np.array([3, 2])) @ (w * x).transpose(np.array([0, 1]))
+        return (
+            tg.sum(y, axis=np.array(0)).sum(np.int64(0)) + y.max(np.array(1)).sum(),
+            tg.stack([y.transpose(np.array([1, 0])).reshape(np.array([9])) for _ in "ab"]),
+            tg.broadcast_to(y.sum(), np.array([2, 2])),
+            tg.stack([y, y], np.array(0))[1],
+            tg.concatenate([y, y], np.array(0)),
+        )
+
+    agree(f, [w], *[[normal(2, 3, seed=k)] for k in range(2)])
+
+
 def impostor(name: str, inputs: int, elementwise: bool) -> Op:
     """An op of the user's, of this name: the sum of squares of its inputs, and 1."""
     args = "xyz"[:inputs]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..ops import matmul, reshape, stack, sum, transpose
 from ..ops.parts import _getitem as getitem
 from .program import Equation, Program, Var
+from .simplify import counted
 
 Path = list[Equation]  # a stack, and the views of it, each of the one before
 
@@ -42,7 +43,7 @@ def aligned(program: Program) -> Program:
 def _summed(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | None:
     """The stack, or the two of a product, whose members are added up; None where there is none."""
     op, inputs, settings, output, _ = equation
-    if op is sum and settings["axis"] in (0, (0,), (0, 1)):
+    if op is sum and counted(settings["axis"], inputs[0]) in ([0], [0, 1]):
         path = _path(inputs[0], makers)
         whole = path and not any(e[0] is transpose for e in path) and _rows(path, output.size)
         return [path] if path and whole else None

@@ -5,8 +5,9 @@ Each rule of `RULES` looks at one equation, and at those that made its inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ class _Known:
         """What an equation like this one computed before; now it is this one."""
         op, inputs, settings, output, _ = equation
         given = tuple([x if type(x) is Var else hashable(x) for x in inputs])
-        key = (op, given, *map(hashable, settings.values())) if settings else (op, given)
+        key = (op, given, named(settings)) if settings else (op, given)
         found = self.seen.setdefault(key, output)
         return None if found is output else found
 
@@ -130,7 +131,22 @@ def hashable(value: Any) -> Any:
         return tuple(map(hashable, value))
     if kind is slice:
         return slice, value.start, value.stop, value.step
-    return kind, repr(value) if kind is float or isinstance(value, np.generic) else value
+    if kind is np.ndarray:
+        return kind, value.shape, value.dtype, value.tobytes()
+    if kind is dict:
+        return kind, tuple([(hashable(name), hashable(one)) for name, one in value.items()])
+    if kind is set:
+        return kind, frozenset(value)
+    if kind is partial:
+        return kind, value.func, hashable(value.args), hashable(value.keywords)
+    if kind is float or isinstance(value, np.generic):
+        return kind, repr(value)
+    return kind, value if isinstance(value, Hashable) else id(value)
+
+
+def named(settings: dict[str, Any]) -> Any:
+    """A key of settings, in whichever order they were given."""
+    return tuple([(name, hashable(settings[name])) for name in sorted(settings)])
 
 
 def _is_like(x: Any, output: Var) -> bool:
@@ -157,7 +173,7 @@ def _reshape(equation: Equation, known: _Known) -> Simpler:
     total = known.maker(x, sum)
     if total is not None and output.shape == tuple([n for n in x.shape if n != 1]):
         whole = total.inputs[0]
-        summed = _counted(total.settings["axis"], whole)
+        summed = counted(total.settings["axis"], whole)
         axes = tuple([k for k, n in enumerate(whole.shape) if k in summed or n == 1])
         return Equation(sum, (whole,), {"axis": axes, "keepdims": False}, output, equation.scope)
     return _same(equation, known)
@@ -213,7 +229,7 @@ def _stack(equation: Equation, known: _Known) -> Simpler:
     sources = tuple([m.inputs[0] for m in makers])
     settings = first.settings
     alike = len({(x.shape, x.dtype) for x in sources}) == 1 and len(set(sources)) > 1
-    if not alike or any(m.settings != settings for m in makers):
+    if not alike or any(named(m.settings) != named(settings) for m in makers):
         return None
     joined = Var((len(inputs), *sources[0].shape), output.dtype)
     joined = known.add(Equation(stack, sources, {"axis": 0}, joined, equation.scope))
@@ -295,13 +311,13 @@ def _sum(equation: Equation, known: _Known) -> Simpler:
     if inner is None or inner.settings["keepdims"] or equation.settings["keepdims"]:
         return None
     source = inner.inputs[0]
-    before = _counted(inner.settings["axis"], source)
+    before = counted(inner.settings["axis"], source)
     left = [k for k in range(len(source.shape)) if k not in before]
-    axes = tuple(sorted((*before, *(left[k] for k in _counted(axis, x)))))
+    axes = tuple(sorted((*before, *(left[k] for k in counted(axis, x)))))
     return equation._replace(inputs=(source,), settings={"axis": axes, "keepdims": False})
 
 
-def _counted(axis: Any, x: Var) -> list[int]:
+def counted(axis: Any, x: Var) -> list[int]:
     """The axes of a reduction, counted from the front."""
     ndim = len(x.shape)
     if axis is None:
