@@ -351,6 +351,16 @@ def test_operands_of_every_dtype_are_read_at_each_call(first: str, second: str) 
     agree(f, [w], *([x.astype(first), y.astype(second)] for x, y in draws), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, "i4", "u1", "f2"])
+def test_what_is_compared_with_a_number_keeps_its_dtype(dtype: str) -> None:
+    """Small integers with fractions, and with numbers that they cannot be, on either side."""
+    w, compared = leaf(3), (tg.less, tg.greater_equal, tg.equal, tg.not_equal)
+    numbers = (0.5, 1, -1, 1.0, 300, 2**70, True) if dtype[0] in "iu" else (0.5, 1, -1, True)
+    f = lambda x: [g(*pair) for g in compared for n in numbers for pair in ((x, n), (n, x))]
+    calls = [[np.array(x).astype(dtype)] for x in ([0, 1, 2], [1, 0, 100])]
+    agree(lambda x: (w.sum(), *f(x), *f(x.sum())), [w], *calls)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_condition_may_have_any_dtype(dtype: str) -> None:
     """0 does not hold, all else does, NaN too."""
@@ -417,6 +427,109 @@ def test_what_stands_for_a_value_has_its_shape_and_dtype(f: Callable[..., Any]) 
     for one in PASSES:
         program = one(program)
         deep_check(program, calls[1])
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("m", [1, 2])
+def test_products_of_single_rows_and_columns(k: int, n: int, m: int) -> None:
+    """Of vectors, rows, columns and matrices, turned ones too, as loss and as results."""
+    lefts, rights = [(k,), (1, k), (n, k), (2, n, k)], [(k,), (k, 1), (k, m), (2, k, m)]
+    for a in lefts:
+        for b in rights:
+            v, w = leaf(*a), leaf(*b, seed=1)
+            turned = (lambda x: x) if len(a) > 2 else (lambda x: (x.T * 1).T)
+
+            def f(x: Any, y: Any, v: Any = v, w: Any = w, turned: Any = turned) -> Any:
+                hidden = tg.tanh(turned(v * x) @ (w * y))
+                return (hidden * hidden).sum(), v @ y, turned(x) @ turned(y), x @ w
+
+            calls = [[normal(*a, seed=s), normal(*b, seed=s + 9)] for s in range(2)]
+            agree(f, [v, w], *calls)
+            if (v @ w).size == 1:
+                agree(lambda x, y, v=v, w=w: (v * x) @ (w * y), [v, w], *calls)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_of_size_one(kind: str) -> None:
+    """One example, one step, one hidden unit, one feature, one class."""
+    for steps, batch, features, hidden in [(1, 1, 1, 1), (3, 1, 2, 1), (2, 2, 1, 1), (9, 1, 1, 3)]:
+        layer = LAYERS[kind](features, hidden, rng=0)
+        linear = nn.Linear(hidden, 1, rng=1)
+
+        def f(x: Any, y: Any, layer: Any = layer, linear: Any = linear) -> Any:
+            output, state = layer(x)
+            return tg.mse_loss(linear(output)[..., 0], y), linear(output[-1]), output[-1, 0], state
+
+        calls = [[normal(steps, batch, features, seed=s), normal(steps, batch)] for s in range(2)]
+        agree(f, [*layer.parameters(), *linear.parameters()], *calls)
+
+
+def test_a_cell_written_with_columns_and_with_rows() -> None:
+    """h of one example as a vector, a column or a row."""
+    for H in (1, 3):
+        W, U, V = leaf(H, H), leaf(H, 2, seed=1), leaf(1, H, seed=2)
+
+        def column(x: Any, W: Any = W, U: Any = U, V: Any = V) -> Any:
+            h, loss = np.zeros(W.shape[0]), 0.0
+            for x_t in x:
+                h = tg.tanh(W @ h + U @ x_t)
+                loss = loss + (V @ h) ** 2
+            return loss, h, (W @ h[:, None]), h[None] @ W
+
+        def row(x: Any, W: Any = W, U: Any = U, V: Any = V) -> Any:
+            h, loss = np.zeros((1, W.shape[0])), 0.0
+            for x_t in x:
+                h = tg.tanh(h @ W + x_t[None] @ U.T)
+                loss = loss + (h @ V.T) ** 2
+            return loss, h
+
+        calls = [[normal(9, 2, seed=s)] for s in range(2)]
+        agree(column, [W, U, V], *calls)
+        agree(row, [W, U, V], *calls)
+
+
+ENTRIES: dict[str, Callable[..., Any]] = {
+    "a line": lambda w, x: (w[0] * x + w[1], w[-1], w[1]),
+    "entries of a matrix": lambda w, x: (
+        lambda W: (W[0, 1] * x + W[1, 0] * W[0, 1], W[-1, -1], W[0], W[1, None, 1], W[..., 0, 1])
+    )(w.reshape(2, 2)),
+    "all entries": lambda w, x: (sum(w[k] * (k + x) for k in range(4)), tg.stack(list(w[:2]))),
+    "entries of a result": lambda w, x: (
+        lambda y: (y[0] * y[1] + y[3], tg.stack([y[1], y[2]]), y[2] * 2)
+    )(tg.sin(w * x)),
+    "entries put together": lambda w, x: (
+        tg.concatenate([(w[2] * x)[None], w[1:3] * x, (w[0] + x)[None]]),
+        tg.stack([tg.stack([w[0], x * w[1]]), tg.stack([w[2], w[3]])]),
+    ),
+    "a part of a part": lambda w, x: (w[1:][0] * x + w[::-1][0], w[1:][::2][1] * 1),
+    "no entries": lambda w, x: (w[:0].sum() + w[0] * x, w[4:], w[None, 2:2]),
+    "an array as an index": lambda w, x: (
+        (w.reshape(2, 2)[:, [0, 0]] * x).sum() + w[0] + w[1] + w[2],
+        w.reshape(2, 2)[:, [1]],
+        w.reshape(2, 2)[1:, np.array([0, 1, 1])],
+    ),
+}
+
+
+@pytest.mark.parametrize("steps", [1, 9])
+@pytest.mark.parametrize("f", ENTRIES.values(), ids=list(ENTRIES))
+def test_single_entries_are_parts_too(f: Callable[..., Any], steps: int) -> None:
+    """Of leaves, inputs and results, at one step and at many; second order too."""
+    w = leaf(4)
+
+    def step(x: Any) -> Any:
+        results = [y for x_t in x for y in f(w, x_t)]
+        return sum(y.sum() for y in results), *results, *f(x[0] * np.ones(4), x[0])
+
+    def penalised(x: Any) -> Any:
+        loss = sum((y * y).sum() for x_t in x for y in f(w, x_t))
+        (slope,) = tg.grad(loss, w, create_graph=True)
+        return loss + (slope * slope).sum()
+
+    calls = [[normal(steps, seed=s)] for s in range(3)]
+    agree(step, [w], *calls)
+    agree(penalised, [w], *calls, rtol=1e-10)
 
 
 def by_turns(x: Any, y: Any) -> list[Any]:

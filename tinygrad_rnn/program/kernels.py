@@ -101,9 +101,10 @@ def _operand(x: Any, op: Op, given: list[Any], out: Array) -> Any:
         return x
     if op not in COMPARISONS:
         return np.array(x, out.dtype) if out.dtype.kind == "f" else x
-    dtypes = [y.dtype for y in given if isinstance(y, np.ndarray)]
-    plain = len(dtypes) == 1 and (dtypes[0] == np.int64) == isinstance(x, int)
-    return np.array(x, dtypes[0]) if plain and dtypes[0].kind in "if" else x
+    dtype = next(y.dtype for y in given if type(y) is np.ndarray)
+    if dtype.kind == "f" or (dtype == np.int64 and isinstance(x, int) and abs(x) < 2**63):
+        return np.array(x, dtype)
+    return x
 
 
 def _extreme(ufunc: Any) -> Kernel:
@@ -140,9 +141,9 @@ def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Cal
     if a.ndim > 2 or b.ndim > 2:
         return [Call(np.matmul, (a, b, out), 2)]
     if a.ndim == 2 and len(a) == 1:
-        a, out = a[0], out[0]
+        a, out = a[0], out.reshape(out.shape[1:])
     elif b.ndim == 2 and b.shape[1] == 1 and b.strides[0] == b.itemsize:
-        b, out = b[:, 0], out.reshape(-1)
+        b, out = b[:, 0], out.reshape(a.shape[:-1])
     return [Call(a.dot, (b, out), 1)]
 
 
@@ -202,11 +203,19 @@ def _concatenate(given: list[Any], settings: dict[str, Any], out: Array) -> list
 
 
 def _unslice(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    parts = [out[index] for index in settings["indices"]]
+    parts = [part_of(out, index) for index in settings["indices"]]
     return [
         Call(out.fill, (0,)),
         *[Call(np.add, (part, x, part)) for part, x in zip(parts, given, strict=True)],
     ]
+
+
+def part_of(array: Array, index: Any) -> Array:
+    """The part array[index], a view also where it is one entry, which NumPy gives as a number."""
+    several = index if isinstance(index, tuple) else (index,)
+    inside = any(k is Ellipsis for k in several)
+    part: Array = array[several if inside else (*several, ...)]
+    return part
 
 
 def _places(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:

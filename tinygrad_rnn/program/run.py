@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Array
+from ..op import Array, Op
 from ..ops import matmul, sigmoid
+from ..ops.parts import _getitem as getitem
 from ..ops.shape import _checked
 from ..tensor import Tensor
 from .code import function_of
-from .kernels import UFUNCS, Call, calls_of, writes_in_place
+from .kernels import UFUNCS, Call, calls_of, part_of, writes_in_place
 from .layout import VIEWS, Layout, Row, copied, covers, turned
 from .program import Equation, Program, Var
 
@@ -159,7 +160,7 @@ class _Binding:
             self.arrays[output] = given[0]
             return
         if op in VIEWS:
-            view = op.forward(*given, **settings)
+            view = _view(op, given, settings)
             if np.may_share_memory(view, given[0]) or not view.size:
                 self.arrays[output] = view
                 return
@@ -172,7 +173,7 @@ class _Binding:
         given, out = self._as_vectors(equation, given, out)
         if covers(equation):
             for x, index in zip(given, settings["indices"], strict=True):
-                part = out[index]
+                part = part_of(out, index)
                 if part.ctypes.data != x.ctypes.data or part.strides != x.strides:
                     self.calls.append(Call(np.copyto, (part, x)))
         else:
@@ -196,7 +197,7 @@ class _Binding:
         """One view for each value of one row, where that serves: what T steps hold stays small."""
         op, inputs, _, output, _ = equation
         last = output.shape[-1:]
-        if len(output.shape) < 2 or output.shape[-1] != output.size:
+        if len(output.shape) < 2 or output.shape[-1] != output.size or not output.size:
             return given, out
         if op is matmul and len(inputs[0].shape) == len(inputs[1].shape) == 2:
             return [self._vector(inputs[0], given[0]), given[1]], self._vector(output, out)
@@ -251,8 +252,7 @@ class _Binding:
             whole, index = self._layout.inside[var]
             if whole not in self.arrays:
                 self.arrays[whole] = self._located(whole)
-            part: Array = self.arrays[whole][index]
-            return part
+            return part_of(self.arrays[whole], index)
         if var in self._layout.rows:
             row, k = self._layout.rows[var]
             return self._shaped(self._taken(row, row.members[0].dtype), row)[k, ...]
@@ -277,3 +277,11 @@ class _Binding:
             outputs.index(var) if var in outputs[:k] else self._own.get(var)
             for k, var in enumerate(outputs)
         ]
+
+
+def _view(op: Op, given: list[Any], settings: dict[str, Any]) -> Array:
+    """A part, a transpose or a reshape of an array, a view of it where that is possible."""
+    if op is getitem:
+        return part_of(given[0], settings["index"])
+    view: Array = op.forward(*given, **settings)
+    return view
