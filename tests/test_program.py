@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.op import Op, op
+from tinygrad_rnn.ops.likelihood import places
 from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
 from tinygrad_rnn.program.passes import PASSES, improved
 
@@ -349,6 +350,21 @@ def test_operands_of_every_dtype_are_read_at_each_call(first: str, second: str) 
     w = leaf(2, 3)
     draws = [[normal(2, 3, seed=seed) * 2 for seed in (k, k + 9)] for k in range(3)]
     agree(f, [w], *([x.astype(first), y.astype(second)] for x, y in draws), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+def test_targets_may_be_of_every_integer(dtype: str) -> None:
+    """Their places are NumPy's indices, at one step and at many."""
+    w, rng = leaf(3, 4), np.random.default_rng(0)
+    ignored = {"ignore_index": -1} if dtype[0] == "i" else {"ignore_index": 3}
+    f = lambda x, y: tg.cross_entropy(x @ w, y, **ignored)
+    draws = [rng.integers(0, 4, (10, 2)) for _ in range(3)]
+    calls = [[normal(10, 2, 3, seed=k), y.astype(dtype)] for k, y in enumerate(draws)]
+    for _, y in calls:
+        y[:, 0], y[0, 1] = 1, ignored["ignore_index"]
+        assert places(y, size=4).dtype == np.intp
+    agree(f, [w], *calls)
+    agree(lambda x, y: (sum(map(f, x, y)), places(y, size=4)), [w], *calls)
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "i4", "u1", "f2"])
