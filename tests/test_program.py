@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -261,6 +263,65 @@ def test_gradients_add_up() -> None:
     step(np.array([1.0, 1.0]))
     np.testing.assert_array_equal(w.grad.data, [4, 5])
     np.testing.assert_array_equal(first.data, [3, 4])
+
+
+@pytest.mark.parametrize("backward", [True, False])
+def test_threads_take_turns(backward: bool) -> None:
+    """Each has its own results, and all gradients are added up, also by several traces."""
+    size, rounds = 20_000, 40
+    w = tg.Tensor(np.ones(size), requires_grad=True)
+    step = tg.compile(lambda x: ((w * x * x).sum(), x + x, w * x), backward=backward)
+
+    def run(k: int) -> list[Any]:
+        x = np.full(size, float(k))
+        rows = [x[None] if r % 9 == 8 else x for r in range(rounds)]  # two traces
+        return [[y.data.copy() for y in step(row)] for row in rows]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(run, range(1, 5)))
+    for k, several in enumerate(found, start=1):
+        for total, twice, product in several:
+            assert total == size * k * k
+            assert (twice == 2 * k).all()
+            assert (product == k).all()
+    if backward:
+        total = rounds * sum(k * k for k in range(1, 5))
+        np.testing.assert_array_equal(w.grad.data, np.full(size, total))
+
+
+def test_a_step_that_calls_itself_is_refused() -> None:
+    """By an op of the user's as it runs; the next call is right."""
+    calls = []
+
+    @op(elementwise=True, x=lambda g, z, x: g)
+    def again(x: Any) -> Any:
+        """x, after a call of the step in which it is."""
+        if calls:
+            calls.append(step(np.ones(2)))
+        return x + 0
+
+    w = leaf(2)
+    step = tg.compile(lambda x: again(w * x).sum())
+    expected = step(np.ones(2)).item()
+    calls.append(None)
+    with pytest.raises(RuntimeError, match="called again while it runs"):
+        step(np.ones(2))
+    calls.clear()
+    assert step(np.ones(2)).item() == expected
+    assert len(calls) == 0
+
+
+def test_a_copy_of_a_step_is_a_step_of_its_own() -> None:
+    """Of the copied weights, traced anew."""
+    model = nn.Linear(2, 1, rng=0)
+    step = tg.compile(model.forward, backward=False)
+    x = np.ones((1, 2))
+    before = step(x).item()
+    other = copy.deepcopy(step)
+    assert other.traces == 0
+    other._f.__self__.bias.data += 1.0
+    assert other(x).item() == pytest.approx(before + 1)
+    assert step(x).item() == before
 
 
 def test_results_are_arrays_of_their_own() -> None:
