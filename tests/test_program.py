@@ -566,6 +566,24 @@ def test_a_cell_written_with_columns_and_with_rows() -> None:
         agree(row, [W, U, V], *calls)
 
 
+@pytest.mark.parametrize("T", [0, 2])
+@pytest.mark.parametrize("k", [0, 3])
+@pytest.mark.parametrize("m", [0, 4])
+def test_nothing_is_computed_as_eager_does(T: int, k: int, m: int) -> None:
+    """Products, sums and means of arrays without entries."""
+    w, v = leaf(k, m), leaf(2)
+
+    def f(x: Any, y: Any) -> Any:
+        z = x @ w
+        results = z, y @ w, z.sum(0), z.mean(), z.mean(1), tg.tanh(z), z[..., :0], tg.stack([z, z])
+        return (v * v).sum() + (z * z).sum(), *results, (x[:1, :1] @ w).sum((0, 1))
+
+    calls = [[normal(T, 1, k, seed=s), normal(1, k, seed=s)] for s in range(2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of the mean of nothing
+        agree(f, [v, w], *calls)
+
+
 ENTRIES: dict[str, Callable[..., Any]] = {
     "a line": lambda w, x: (w[0] * x + w[1], w[-1], w[1]),
     "entries of a matrix": lambda w, x: (

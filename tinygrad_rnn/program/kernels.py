@@ -133,7 +133,7 @@ def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Cal
     a, b = given
     if not out.flags.c_contiguous or not (a.dtype == b.dtype == out.dtype):
         return [_forward(matmul, given, settings, out)]
-    if a.ndim > 2 and b.ndim == 2 and out.size:
+    if a.ndim > 2 and b.ndim == 2 and a.size and out.size:
         rows = a.reshape(-1, a.shape[-1])
         if not np.shares_memory(rows, a):
             return [Call(np.matmul, (a, b, out), 2)]
