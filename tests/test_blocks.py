@@ -20,6 +20,7 @@ from tinygrad_rnn.program.workers import Blocks
 
 from .deep import H, I, V, deep_check, traced
 from .numeric import assert_near
+from .steps import agree
 
 T, B = 4, 13
 
@@ -471,6 +472,27 @@ def test_a_batch_of_one_row_is_right() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compare(loop, lambda seed: sequences(seed, 1), 1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("batch", [0, 1, 2, 7])
+def test_few_rows_and_many_workers_are_right(batch: int, count: int) -> None:
+    """Also axes of size 1, and results that are the same in each block."""
+    W, U = leaf(1, 1), leaf(1, 1, seed=1)
+
+    def f(x: Any, y: Any) -> Any:
+        h = np.zeros((batch, 1))
+        for x_t in x:
+            h = tg.tanh(x_t @ W + h @ U)
+        return ((h - y[-1]) ** 2).sum(), h, np.ones((batch, 2)), tg.broadcast_to(W, (7, 1))
+
+    def make(seed: int) -> list[Any]:
+        rng = np.random.default_rng(seed)
+        return [rng.normal(size=(8, batch, 1)), rng.normal(size=(8, batch, 1))]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is run as a whole is right too
+        agree(f, [W, U], *map(make, range(3)), batch_axis=1, workers=count)
 
 
 def test_workers_without_threadpoolctl_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from tinygrad_rnn.program.passes.widen import widened
 
 from .deep import STEPS, data, deep_check, names, of, traced, weights
 from .numeric import assert_near
+from .steps import agree
 
 T = FEWEST
 
@@ -238,7 +239,31 @@ NO_GATES: dict[str, Callable[[Any], Any]] = {
     "tanhs alone": lambda x: tg.tanh(x[:, :3]) * tg.tanh(x[:, 3:]),
     "parts are rows": lambda x: tg.sigmoid(x[:1]) * tg.tanh(x[1:]),
     "both of one part": lambda x: tg.sigmoid(x[:, :3]) * tg.tanh(x[:, :3]) + tg.tanh(x[:, 3:]),
+    "tanhs that overlap": lambda x: [tg.tanh(x[:, :4]), tg.tanh(x[:, 2:])],
+    "a tanh of a part in two spellings": lambda x: [tg.tanh(x[:, k]) for k in SPELLINGS],
 }
+STEEP: dict[str, Callable[[Any], Any]] = {
+    "a logarithm": lambda s: tg.log(s),
+    "a quotient": lambda s: 1 / s,
+    "a power": lambda s: s**0.5,
+    "a logarithm of a product and a part": lambda s: tg.log((s * 0.5 + s)[:, :1]),
+    "a share": lambda s: s / s.sum(1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("f", STEEP.values(), ids=list(STEEP))
+def test_small_sigmoids_that_matter_are_no_gates(f: Callable[[Any], Any]) -> None:
+    """Their logarithm is what it is, and its gradient too."""
+    w = tg.Tensor([-300.0, -90.0, -40.0, 0.5, 1.0, 2.0], requires_grad=True)
+
+    def step(x: Any) -> Any:
+        z = x * w
+        return (f(tg.sigmoid(z[:, :3])).sum() + tg.tanh(z[:, 3:]).sum()), f(tg.sigmoid(z[:, :3]))
+
+    agree(step, [w], *[[1 + 0.1 * random(2, 6, seed=seed)] for seed in range(3)])
+
+
+SPELLINGS = (slice(0, 3), slice(None, 3), slice(-3, None), slice(3, 6), slice(3, 9))
 
 
 @pytest.mark.parametrize("f", NO_GATES.values(), ids=list(NO_GATES))
@@ -246,6 +271,14 @@ def test_other_parts_are_no_gates(f: Callable[[Any], Any]) -> None:
     """The program stays as it is."""
     program = traced(f, random(3, 6))
     assert after(gated, program) is program
+
+
+def test_gates_may_overlap_parts_of_their_kind() -> None:
+    """Sigmoids of the same columns, or of one part in two spellings, are one."""
+    f = lambda x: [tg.sigmoid(x[:, :4]), tg.tanh(x[:, 4:]), tg.sigmoid(x[:, 2:4])]
+    assert not of(after(gated, traced(f, random(3, 6))), "sigmoid")
+    f = lambda x: [tg.tanh(x[:, k]) for k in SPELLINGS[:2]] + [tg.sigmoid(x[:, 3:])]
+    assert len(of(after(gated, traced(f, random(3, 6))), "tanh")) == 1
 
 
 # widened

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,18 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.ops.op import Op, op
+from tinygrad_rnn.ops.rows import places
 from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
 from tinygrad_rnn.program.passes import PASSES, improved
 
+from .cases import MODULES
 from .deep import deep_check, random_step
 from .numeric import assert_near
+from .steps import agree
 
 T, B, I, H, V = 5, 3, 2, 4, 6
+OPS = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
 
 
 def data(seed: int = 0, steps: int = T, dtype: Any = float) -> tuple[np.ndarray, np.ndarray]:
@@ -258,6 +265,65 @@ def test_gradients_add_up() -> None:
     np.testing.assert_array_equal(first.data, [3, 4])
 
 
+@pytest.mark.parametrize("backward", [True, False])
+def test_threads_take_turns(backward: bool) -> None:
+    """Each has its own results, and all gradients are added up, also by several traces."""
+    size, rounds = 20_000, 40
+    w = tg.Tensor(np.ones(size), requires_grad=True)
+    step = tg.compile(lambda x: ((w * x * x).sum(), x + x, w * x), backward=backward)
+
+    def run(k: int) -> list[Any]:
+        x = np.full(size, float(k))
+        rows = [x[None] if r % 9 == 8 else x for r in range(rounds)]  # two traces
+        return [[y.data.copy() for y in step(row)] for row in rows]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(run, range(1, 5)))
+    for k, several in enumerate(found, start=1):
+        for total, twice, product in several:
+            assert total == size * k * k
+            assert (twice == 2 * k).all()
+            assert (product == k).all()
+    if backward:
+        total = rounds * sum(k * k for k in range(1, 5))
+        np.testing.assert_array_equal(w.grad.data, np.full(size, total))
+
+
+def test_a_step_that_calls_itself_is_refused() -> None:
+    """By an op of the user's as it runs; the next call is right."""
+    calls = []
+
+    @op(elementwise=True, x=lambda g, z, x: g)
+    def again(x: Any) -> Any:
+        """x, after a call of the step in which it is."""
+        if calls:
+            calls.append(step(np.ones(2)))
+        return x + 0
+
+    w = leaf(2)
+    step = tg.compile(lambda x: again(w * x).sum())
+    expected = step(np.ones(2)).item()
+    calls.append(None)
+    with pytest.raises(RuntimeError, match="called again while it runs"):
+        step(np.ones(2))
+    calls.clear()
+    assert step(np.ones(2)).item() == expected
+    assert len(calls) == 0
+
+
+def test_a_copy_of_a_step_is_a_step_of_its_own() -> None:
+    """Of the copied weights, traced anew."""
+    model = nn.Linear(2, 1, rng=0)
+    step = tg.compile(model.forward, backward=False)
+    x = np.ones((1, 2))
+    before = step(x).item()
+    other = copy.deepcopy(step)
+    assert other.traces == 0
+    other._f.__self__.bias.data += 1.0
+    assert other(x).item() == pytest.approx(before + 1)
+    assert step(x).item() == before
+
+
 def test_results_are_arrays_of_their_own() -> None:
     """A later call does not change what an earlier one returned."""
     step = tg.compile(lambda x: (x * 2, {"more": x + 1}), backward=False)
@@ -265,6 +331,472 @@ def test_results_are_arrays_of_their_own() -> None:
     step(np.zeros(2))
     np.testing.assert_array_equal(y.data, [2, 2])
     np.testing.assert_array_equal(others["more"].data, [2, 2])
+
+
+def leaf(*shape: int, seed: int = 0, dtype: Any = float) -> tg.Tensor:
+    """Normal numbers that learn."""
+    array = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    return tg.Tensor(array, requires_grad=True)
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    """Normal numbers."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+LAST: dict[str, Callable[[Any], Any]] = {
+    "maximum": lambda x: tg.maximum(x, 0.1),
+    "maximum of two": lambda x: tg.maximum(x * 2, x * x),
+    "minimum": lambda x: tg.minimum(0.1, x),
+    "relu": tg.relu,
+    "max": lambda x: tg.max(x, axis=0),
+    "min": lambda x: tg.min(x, axis=-1, keepdims=True),
+    "sum": lambda x: tg.sum(x, axis=0),
+    "where": lambda x: tg.where(x > 0.1, x, 0.2),
+    "clip": lambda x: tg.clip(x, 0.0, None),
+    "sigmoid": tg.sigmoid,
+    "cast": lambda x: x.astype(np.float32),
+    "truncate": lambda x: (x > 0).astype(int),
+    "zeroed": lambda x: tg.cross_entropy(tg.outer(x, x), [1, -100, 0], reduction="none"),
+    "concatenate": lambda x: tg.concatenate([x * 2, x * 3]),
+    "stack": lambda x: tg.stack([x * 2, x * 3]),
+    "unslice": lambda x: tg.pad(x * 2, 1),
+    "part": lambda x: (x * 2)[1:],
+    "entry": lambda x: (x * 2)[1],
+    "transpose": lambda x: x[None].T,
+}
+
+
+@pytest.mark.parametrize("last", LAST.values(), ids=list(LAST))
+def test_the_last_operation_gives_the_result(last: Callable[[Any], Any]) -> None:
+    """As the loss and as a further result, on other inputs too, and in whatever memory."""
+    w = leaf(3)
+    calls = [[normal(3, seed=seed)] for seed in range(4)]
+    agree(lambda x: ((w * x).sum(), last(w * x), last(x)), [w], *calls)
+    if last(w).requires_grad:
+        agree(lambda x: last(tg.stack([(w * x).sum()] * 3)).reshape(-1)[:1], [w], *calls)
+        agree(lambda x: last(w * x).sum(), [w], *calls)
+
+
+def test_a_loss_is_the_last_extreme() -> None:
+    """A hinge, the larger of two losses, the smaller, relu: not the operand they were given."""
+    w = leaf(1)
+    calls = [[np.array(x)] for x in (0.0, 0.25, 3.0)]
+    for last in (
+        lambda y: tg.maximum(y, 0.0),
+        lambda y: tg.minimum(y, 2.0),
+        lambda y: tg.maximum(0.0, y),
+        lambda y: tg.maximum(y, y * y),
+        tg.relu,
+    ):
+        agree(lambda x, last=last: last((1 - w * x).sum()), [w], *calls)
+        agree(lambda x, last=last: (w.sum(), last((1 - w * x).sum())), [w], *calls)
+
+
+DTYPES = ("?", "i1", "i8", "f4", "f8")
+
+
+@pytest.mark.parametrize("second", DTYPES)
+@pytest.mark.parametrize("first", DTYPES)
+def test_operands_of_every_dtype_are_read_at_each_call(first: str, second: str) -> None:
+    """Extremes, choices, sums and products of two dtypes, or of one and a number."""
+
+    def f(x: Any, y: Any) -> Any:
+        count = tg.maximum(x.sum(), 1.0)
+        pairs = [g(a, b) for g in (tg.maximum, tg.minimum) for a, b in ((x, y), (x, 1), (0.5, y))]
+        more = [tg.where(x > 0, x, y), x * y, x + y, x / (y + 2.0)]
+        more += [tg.clip(x, 0, 1), tg.concatenate([x, y]), tg.stack([x, y])]
+        return (w * x / count).sum(), *pairs, *more, *(z.sum(0) for z in pairs), *more
+
+    w = leaf(2, 3)
+    draws = [[normal(2, 3, seed=seed) * 2 for seed in (k, k + 9)] for k in range(3)]
+    agree(f, [w], *([x.astype(first), y.astype(second)] for x, y in draws), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+def test_targets_may_be_of_every_integer(dtype: str) -> None:
+    """Their places are NumPy's indices, at one step and at many."""
+    w, rng = leaf(3, 4), np.random.default_rng(0)
+    ignored = {"ignore_index": -1} if dtype[0] == "i" else {"ignore_index": 3}
+    f = lambda x, y: tg.cross_entropy(x @ w, y, **ignored)
+    draws = [rng.integers(0, 4, (10, 2)) for _ in range(3)]
+    calls = [[normal(10, 2, 3, seed=k), y.astype(dtype)] for k, y in enumerate(draws)]
+    for _, y in calls:
+        y[:, 0], y[0, 1] = 1, ignored["ignore_index"]
+        assert places(y, size=4).dtype == np.intp
+    agree(f, [w], *calls)
+    agree(lambda x, y: (sum(map(f, x, y)), places(y, size=4)), [w], *calls)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "i4", "u1", "f2"])
+def test_what_is_compared_with_a_number_keeps_its_dtype(dtype: str) -> None:
+    """Small integers with fractions, and with numbers that they cannot be, on either side."""
+    w, compared = leaf(3), (tg.less, tg.greater_equal, tg.equal, tg.not_equal)
+    numbers = (0.5, 1, -1, 1.0, 300, 2**70, True) if dtype[0] in "iu" else (0.5, 1, -1, True)
+    f = lambda x: [g(*pair) for g in compared for n in numbers for pair in ((x, n), (n, x))]
+    calls = [[np.array(x).astype(dtype)] for x in ([0, 1, 2], [1, 0, 100])]
+    agree(lambda x: (w.sum(), *f(x), *f(x.sum())), [w], *calls)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_condition_may_have_any_dtype(dtype: str) -> None:
+    """0 does not hold, all else does, NaN too."""
+    w, masks = leaf(3), [[1, 0, 1], [0, 0, 1], [0, 2, 0]]
+    calls = [[np.array(m).astype(dtype), normal(3, seed=k)] for k, m in enumerate(masks)]
+    agree(lambda m, x: (tg.where(m, w * x, 2 * w).sum(), tg.where(m, x, 1)), [w], *calls)
+    agree(lambda m, x: tg.where(m, w, np.nan).sum(), [w], *calls)
+    agree(lambda x: tg.where(x, w, 0).sum(), [w], [np.array([np.nan, 0, -0.0])])
+
+
+def test_parts_that_overlap_are_no_gates() -> None:
+    """Tanhs of parts that share a column, beside each other and beside sigmoids."""
+    w = leaf(2, 3)
+    calls = [[normal(2, 3, seed=seed)] for seed in range(3)]
+    tanhs = lambda y: tg.tanh(y[:, :2]).sum() + tg.tanh(y[:, 1:]).sum()
+    agree(lambda x: tanhs(x * w), [w], *calls)
+    agree(lambda x: tanhs(x * w) * tg.sigmoid((x * w)[:, :1]).sum(), [w], *calls)
+    twice = lambda y: tg.tanh(y[:, 0:2]).sum() + tg.tanh(y[:, :2]).sum() + tg.tanh(y[:, 2:]).sum()
+    agree(lambda x: twice(x * w), [w], *calls)
+
+
+STACKS: dict[str, Callable[..., Any]] = {
+    "a step of truths and floats is a float": lambda x, m, w: (
+        lambda s: ((s[0] + s[0]) @ w, s[0], s[1])
+    )(tg.stack([m, w.detach()])),
+    "a step of float32 and float64": lambda x, m, w: (
+        lambda s: ((s[0] * w).sum(), s[0], s[1] * 2)
+    )(tg.stack([x.astype(np.float32), w])),
+    "a number beside a loss": lambda x, m, w: (
+        lambda s: (s[1] * s[0], s[1], s)
+    )(tg.stack([(w * x).sum(), 2.0])),
+    "numbers alone": lambda x, m, w: ((w * tg.stack([2.0, 3.0, 4.0])).sum(), tg.stack([1, 2])[1]),
+    "steps of a stack of two dtypes": lambda x, m, w: (
+        lambda s: ((tg.stack([s[0], s[1]]) * w).sum(), tg.stack([s[1], s[0]]))
+    )(tg.stack([m, w])),
+    "joined truths and floats": lambda x, m, w: (
+        (tg.concatenate([m, w])[:3] * w).sum(), tg.concatenate([m, w]), tg.concatenate([m])
+    ),
+    "a product with ones of another dtype": lambda x, m, w: (
+        (w * (m * np.ones(3, np.float32) + m * 1)).sum(), m * 1.0, m * 1, m / 1
+    ),
+    "a sum over an axis of size 1": lambda x, m, w: ((m[None].sum(0) * w).sum(), m[None].sum(0)),
+    "a sum of a stack that is cut through": lambda x, m, w: (
+        lambda h: ((tg.stack(h[::-1]).reshape(3, 8).sum(0) * tg.stack(h).reshape(-1)[:8]).sum(),)
+    )([tg.sin(w[:, None] + np.arange(4.0) * k) for k in (1, 2)]),
+    "a product of stacks that are cut through": lambda x, m, w: (
+        lambda h, k: (
+            (tg.stack(h[::-1]).reshape(3, 8).T @ tg.stack(k[::-1]).reshape(3, 8)).sum(),
+            tg.tanh(tg.stack(h)),
+        )
+    )(*([f(w[:, None] + np.arange(4.0) * k) for k in (1, 2)] for f in (tg.sin, tg.cos))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("f", STACKS.values(), ids=list(STACKS))
+def test_what_stands_for_a_value_has_its_shape_and_dtype(f: Callable[..., Any]) -> None:
+    """Stacks and sums of several dtypes are promoted, wherever a part of them is read."""
+    w = leaf(3)
+    calls = [[normal(3, seed=k), normal(3, seed=k) > 0] for k in range(3)]
+    agree(lambda x, m: f(x, m, w), [w], *calls)
+    program = trace(
+        lambda x, m: [y if isinstance(y, tg.Tensor) else tg.Tensor(y) for y in f(x, m, w)], calls[0]
+    )
+    for one in PASSES:
+        program = one(program)
+        deep_check(program, calls[1])
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("m", [1, 2])
+def test_products_of_single_rows_and_columns(k: int, n: int, m: int) -> None:
+    """Of vectors, rows, columns and matrices, turned ones too, as loss and as results."""
+    lefts, rights = [(k,), (1, k), (n, k), (2, n, k)], [(k,), (k, 1), (k, m), (2, k, m)]
+    for a in lefts:
+        for b in rights:
+            v, w = leaf(*a), leaf(*b, seed=1)
+            turned = (lambda x: x) if len(a) > 2 else (lambda x: (x.T * 1).T)
+
+            def f(x: Any, y: Any, v: Any = v, w: Any = w, turned: Any = turned) -> Any:
+                hidden = tg.tanh(turned(v * x) @ (w * y))
+                return (hidden * hidden).sum(), v @ y, turned(x) @ turned(y), x @ w
+
+            calls = [[normal(*a, seed=s), normal(*b, seed=s + 9)] for s in range(2)]
+            agree(f, [v, w], *calls)
+            if (v @ w).size == 1:
+                agree(lambda x, y, v=v, w=w: (v * x) @ (w * y), [v, w], *calls)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_of_size_one(kind: str) -> None:
+    """One example, one step, one hidden unit, one feature, one class."""
+    for steps, batch, features, hidden in [(1, 1, 1, 1), (3, 1, 2, 1), (2, 2, 1, 1), (9, 1, 1, 3)]:
+        layer = LAYERS[kind](features, hidden, rng=0)
+        linear = nn.Linear(hidden, 1, rng=1)
+
+        def f(x: Any, y: Any, layer: Any = layer, linear: Any = linear) -> Any:
+            output, state = layer(x)
+            return tg.mse_loss(linear(output)[..., 0], y), linear(output[-1]), output[-1, 0], state
+
+        calls = [[normal(steps, batch, features, seed=s), normal(steps, batch)] for s in range(2)]
+        agree(f, [*layer.parameters(), *linear.parameters()], *calls)
+
+
+def test_a_cell_written_with_columns_and_with_rows() -> None:
+    """h of one example as a vector, a column or a row."""
+    for H in (1, 3):
+        W, U, V = leaf(H, H), leaf(H, 2, seed=1), leaf(1, H, seed=2)
+
+        def column(x: Any, W: Any = W, U: Any = U, V: Any = V) -> Any:
+            h, loss = np.zeros(W.shape[0]), 0.0
+            for x_t in x:
+                h = tg.tanh(W @ h + U @ x_t)
+                loss = loss + (V @ h) ** 2
+            return loss, h, (W @ h[:, None]), h[None] @ W
+
+        def row(x: Any, W: Any = W, U: Any = U, V: Any = V) -> Any:
+            h, loss = np.zeros((1, W.shape[0])), 0.0
+            for x_t in x:
+                h = tg.tanh(h @ W + x_t[None] @ U.T)
+                loss = loss + (h @ V.T) ** 2
+            return loss, h
+
+        calls = [[normal(9, 2, seed=s)] for s in range(2)]
+        agree(column, [W, U, V], *calls)
+        agree(row, [W, U, V], *calls)
+
+
+@pytest.mark.parametrize("T", [0, 2])
+@pytest.mark.parametrize("k", [0, 3])
+@pytest.mark.parametrize("m", [0, 4])
+def test_nothing_is_computed_as_eager_does(T: int, k: int, m: int) -> None:
+    """Products, sums and means of arrays without entries."""
+    w, v = leaf(k, m), leaf(2)
+
+    def f(x: Any, y: Any) -> Any:
+        z = x @ w
+        results = z, y @ w, z.sum(0), z.mean(), z.mean(1), tg.tanh(z), z[..., :0], tg.stack([z, z])
+        return (v * v).sum() + (z * z).sum(), *results, (x[:1, :1] @ w).sum((0, 1))
+
+    calls = [[normal(T, 1, k, seed=s), normal(1, k, seed=s)] for s in range(2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of the mean of nothing
+        agree(f, [v, w], *calls)
+
+
+ENTRIES: dict[str, Callable[..., Any]] = {
+    "a line": lambda w, x: (w[0] * x + w[1], w[-1], w[1]),
+    "entries of a matrix": lambda w, x: (
+        lambda W: (W[0, 1] * x + W[1, 0] * W[0, 1], W[-1, -1], W[0], W[1, None, 1], W[..., 0, 1])
+    )(w.reshape(2, 2)),
+    "all entries": lambda w, x: (sum(w[k] * (k + x) for k in range(4)), tg.stack(list(w[:2]))),
+    "entries of a result": lambda w, x: (
+        lambda y: (y[0] * y[1] + y[3], tg.stack([y[1], y[2]]), y[2] * 2)
+    )(tg.sin(w * x)),
+    "entries put together": lambda w, x: (
+        tg.concatenate([(w[2] * x)[None], w[1:3] * x, (w[0] + x)[None]]),
+        tg.stack([tg.stack([w[0], x * w[1]]), tg.stack([w[2], w[3]])]),
+    ),
+    "a part of a part": lambda w, x: (w[1:][0] * x + w[::-1][0], w[1:][::2][1] * 1),
+    "no entries": lambda w, x: (w[:0].sum() + w[0] * x, w[4:], w[None, 2:2]),
+    "an array as an index": lambda w, x: (
+        (w.reshape(2, 2)[:, [0, 0]] * x).sum() + w[0] + w[1] + w[2],
+        w.reshape(2, 2)[:, [1]],
+        w.reshape(2, 2)[1:, np.array([0, 1, 1])],
+    ),
+}
+
+
+@pytest.mark.parametrize("steps", [1, 9])
+@pytest.mark.parametrize("f", ENTRIES.values(), ids=list(ENTRIES))
+def test_single_entries_are_parts_too(f: Callable[..., Any], steps: int) -> None:
+    """Of leaves, inputs and results, at one step and at many; second order too."""
+    w = leaf(4)
+
+    def step(x: Any) -> Any:
+        results = [y for x_t in x for y in f(w, x_t)]
+        return sum(y.sum() for y in results), *results, *f(x[0] * np.ones(4), x[0])
+
+    def penalised(x: Any) -> Any:
+        loss = sum((y * y).sum() for x_t in x for y in f(w, x_t))
+        (slope,) = tg.grad(loss, w, create_graph=True)
+        return loss + (slope * slope).sum()
+
+    calls = [[normal(steps, seed=s)] for s in range(3)]
+    agree(step, [w], *calls)
+    agree(penalised, [w], *calls, rtol=1e-10)
+
+
+def by_turns(x: Any, y: Any) -> list[Any]:
+    """A sequence of the steps of two others, which may be of two dtypes."""
+    return [(x[t], y[t])[t % 2] for t in range(len(x))]
+
+
+TURNS: dict[str, Callable[..., Any]] = {
+    "products with a weight": lambda xs, w: sum((x @ w).sum() for x in xs),
+    "a weight's products": lambda xs, w: sum((w @ x.T).sum() for x in xs),
+    "a sum of products": lambda xs, w: sum(tg.sin(x).T @ tg.cos(x @ w) for x in xs),
+    "sums and squares": lambda xs, w: tg.stack([(x * x * w[0]).sum() for x in xs]),
+    "largest entries": lambda xs, w: sum((x.max(0) * w[0]).sum() for x in xs),
+    "dtypes": lambda xs, w: sum((x.astype(float) * w[0]).sum() for x in xs),
+    "choices": lambda xs, w: [tg.where(x > 0, x, w[0]) for x in xs],
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4", "?"])
+@pytest.mark.parametrize("f", TURNS.values(), ids=list(TURNS))
+def test_steps_of_two_dtypes_stay_apart(f: Callable[..., Any], dtype: str) -> None:
+    """What is put together is of one dtype: float64 keeps all of its digits."""
+    w = leaf(4, 4)
+
+    def step(x: Any, y: Any) -> Any:
+        results = f(by_turns(x, y), w)
+        several = results if isinstance(results, list) else [results]
+        return [sum(y.sum() for y in several), *several]
+
+    draws = [[normal(20, 3, 4, seed=2 * k) * 3, normal(20, 3, 4, seed=2 * k + 1)] for k in range(2)]
+    calls = [[x.astype(dtype), y] for x, y in draws]
+    if dtype != "?" or f is not TURNS["a sum of products"]:  # whose sines are of float16
+        agree(step, [w], *calls)
+    program = trace(step, calls[0])
+    for one in PASSES:
+        program = one(program)
+        deep_check(program, calls[1])
+
+
+SHARED: dict[str, Callable[..., Any]] = {
+    "the targets": lambda x, ys, w: [tg.cross_entropy(x_t @ w, ys[0]) for x_t in x],
+    "the logits": lambda x, ys, w: [tg.cross_entropy(x[0] @ w, y) for y in ys],
+    "the targets, of two dtypes": lambda x, ys, w: [
+        tg.cross_entropy(x_t @ w, y)
+        for x_t, y in zip(x, by_turns(ys, ys.astype("i4")), strict=True)
+    ],
+    "nothing": lambda x, ys, w: [
+        tg.cross_entropy(x_t @ w, y, ignore_index=2, reduction="sum")
+        for x_t, y in zip(x, ys, strict=True)
+    ],
+    "the factor": lambda x, ys, w: [(x_t * w[0]).sum() * tg.exp(x[0] * x_t).sum() for x_t in x],
+    "the ids": lambda x, ys, w: [(w[ys[0]] * tg.exp(x_t)).sum() for x_t in x],
+}
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("f", SHARED.values(), ids=list(SHARED))
+def test_steps_may_share_an_operand(f: Callable[..., Any], ignored: bool) -> None:
+    """The same targets, logits or ids at each of many steps."""
+    w = leaf(4, 4)
+
+    def step(x: Any, ys: Any) -> Any:
+        several = f(x, ys, w)
+        return sum(several), *several
+
+    calls = []
+    for seed in range(3):
+        ys = np.random.default_rng(seed).integers(0, 4, (12, 4))
+        if ignored and f is not SHARED["the ids"] and f is not SHARED["nothing"]:
+            ys[ys == 3] = -100
+            ys[:, 0] = 1
+        calls.append([normal(12, 4, 4, seed=seed), ys])
+    agree(step, [w], *calls)
+
+
+def test_numbers_of_parts_are_told_apart() -> None:
+    """0 and -0, 1 and 1.0, where parts of one array are computed together."""
+    w = leaf(2, 4)
+    halves = lambda f, x: (f(x[:, :2], 0), f(x[:, 2:], 1))
+    zeros = lambda x: halves(lambda part, k: 1 / (part * (0.0, -0.0)[k]), x)
+    counts = lambda x: halves(lambda part, k: part + (1, 1.0)[k], x)
+    calls = [[normal(2, 4, seed=k), np.arange(8).reshape(2, 4) + k] for k in range(2)]
+    agree(lambda x, n: (w.sum(), *zeros(x * w), *counts(n), *counts(x)), [w], *calls)
+
+
+def test_settings_are_told_apart_by_their_names() -> None:
+    """In whichever order they are given; arrays, lists, tables and functions too."""
+
+    @op(elementwise=True, x=lambda g, z, x, a, b: g * a)
+    def line(x: Any, *, a: Any, b: Any) -> Any:
+        """a x + b"""
+        return x * a + b
+
+    @op(elementwise=True, x=lambda g, z, x, by: g * by["k"][0])
+    def times(x: Any, *, by: Any) -> Any:
+        """x times a number in a table."""
+        return x * by["k"][0]
+
+    @op(elementwise=True, x=lambda g, z, x, by: g * by)
+    def scaled(x: Any, *, by: Any) -> Any:
+        """x times by, entry by entry."""
+        return x * by
+
+    w = leaf(3)
+    calls = [[normal(10, 3, seed=k)] for k in range(2)]
+    agree(
+        lambda x: (line(w * x[0], a=1.0, b=2.0) * line(w * x[0], b=1.0, a=2.0)).sum(), [w], *calls
+    )
+    both = lambda x: line(x, a=1.0, b=2.0) * line(x, b=1.0, a=2.0)
+    agree(lambda x: sum(both(w * x_t).sum() for x_t in x), [w], *calls)
+    tables = lambda x: times(x, by={"k": [2.0]}) * times(x, by={"k": [3.0]})
+    agree(lambda x: sum(tables(w * x_t).sum() for x_t in x), [w], *calls)
+    arrays = lambda x: scaled(x, by=np.array([1.0, 2, 3])) * scaled(x, by=np.array([3.0, 2, 1]))
+    agree(lambda x: sum(arrays(w * x_t).sum() for x_t in x), [w], *calls)
+
+
+def test_shapes_and_axes_may_be_arrays() -> None:
+    """As NumPy takes them."""
+    w = leaf(2, 3)
+
+    def f(x: Any) -> Any:
+        y = (w * x).reshape(np.array([3, 2])) @ (w * x).transpose(np.array([0, 1]))
+        return (
+            tg.sum(y, axis=np.array(0)).sum(np.int64(0)) + y.max(np.array(1)).sum(),
+            tg.stack([y.transpose(np.array([1, 0])).reshape(np.array([9])) for _ in "ab"]),
+            tg.broadcast_to(y.sum(), np.array([2, 2])),
+            tg.stack([y, y], np.array(0))[1],
+            tg.concatenate([y, y], np.array(0)),
+        )
+
+    agree(f, [w], *[[normal(2, 3, seed=k)] for k in range(2)])
+
+
+def impostor(name: str, inputs: int, elementwise: bool) -> Op:
+    """An op of the user's, of this name: the sum of squares of its inputs, and 1."""
+    args = "xyz"[:inputs]
+    forward = eval(f"lambda {', '.join(args)}: {' + '.join(f'{x} * {x}' for x in args)} + 1")
+    forward.__name__ = name
+    rules = {x: lambda g, z, *xs, k=k: g * (2 * xs[k]) for k, x in enumerate(args)}
+    return op(elementwise=elementwise, **rules)(forward)
+
+
+@pytest.mark.parametrize("name", sorted({x.name for x in OPS}))
+def test_an_op_of_the_user_may_have_any_name(name: str) -> None:
+    """It runs its own forward pass, wide or small, also at every step of many, and as the last."""
+    w = leaf(2, 3)
+    calls = [[normal(9, 2, 3, seed=seed)] for seed in range(2)]
+    for inputs, elementwise in ((1, True), (2, True), (2, False), (3, False)):
+        own = impostor(name, inputs, elementwise)
+
+        def f(x: Any, own: Op = own, inputs: int = inputs) -> Any:
+            every = sum(own(*[x_t * w] * inputs) for x_t in x)
+            part = own(*[(x[0] * w)[:, :2]] * inputs) + own(*[(x[0] * w)[:, 1:]] * inputs)
+            return every.sum() + part.sum(), own(*[np.ones(2)] * inputs), own(*[x[0]] * inputs)
+
+        agree(f, [w], *calls)
+
+
+def test_an_op_of_the_user_may_have_any_settings() -> None:
+    """Also some called as those of ours, in blocks too."""
+
+    @op(elementwise=True, x=lambda g, z, x, shape: g * shape[0])
+    def times(x: Any, *, shape: Any) -> Any:
+        """x times the first number."""
+        return x * shape[0]
+
+    w = leaf(3)
+    calls = [[normal(150, 3, seed=seed)] for seed in range(2)]
+    agree(lambda x: times(x * w, shape=(5, 7)).sum(), [w], *calls)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinygrad_rnn.program.workers.CACHED", 1)
+        agree(lambda x: times(x * w, shape=(5, 7)).sum(), [w], *calls, batch_axis=0)
 
 
 def test_the_state_is_carried_without_its_past() -> None:

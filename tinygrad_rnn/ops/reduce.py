@@ -69,8 +69,10 @@ def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _sum_over_count(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    if x.dtype.kind != "f" or not x.size:
+        return None
     total = sum(x, axis=axis, keepdims=keepdims)
-    return total / ((x.size or 1) / (total.size or 1)) if x.dtype.kind == "f" else None
+    return total / (x.size / total.size)
 
 
 @op(

@@ -20,8 +20,8 @@ def places(targets: Any, *, size: int) -> Any:
     >>> places(np.array([2, 0, -100]), size=4)
     array([2, 4, 8])
     """
-    rows = np.arange(targets.size).reshape(targets.shape) * size
-    return rows + np.maximum(targets, 0)
+    rows = np.arange(targets.size, dtype=np.intp).reshape(targets.shape) * size
+    return rows + np.maximum(targets, 0).astype(np.intp)
 
 
 @op(x=lambda g, z, x, places: unpicked(g, places, size=x.shape[-1]))

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.op import Array
+from ..ops import broadcast_to, reshape
+from ..ops.op import Array, Op
+from ..ops.parts import scatter, unslice
 from .passes.simplify import live
 from .program import Equation, Program, Var
 from .rows import EVERYWHERE, PARTIAL, MixedRowsError, Rows, located
+
+SHAPED: set[Op] = {broadcast_to, reshape, scatter, unslice}  # their setting `shape` is the result's
 
 
 class Batch(NamedTuple):
@@ -81,7 +85,7 @@ def cut(program: Program, batch: Batch, size: int) -> Program:
         if output in batch.ahead:
             continue
         shape = shaped(output)
-        if "shape" in settings:
+        if op in SHAPED:
             settings = {**settings, "shape": shape}
         given = tuple([new.get(x, x) if type(x) is Var else x for x in given])
         equations.append(Equation(op, given, settings, fresh(output), scope))

@@ -26,7 +26,7 @@ def function_of(calls: Sequence[Call]) -> Callable[[], None]:
     at = 0
     for loop in [*_loops(calls), Repeat(len(calls), 0, 0)]:
         if at < loop.start:
-            several = _name(list(calls[at : loop.start]), names)
+            several = _name([call[:2] for call in calls[at : loop.start]], names)
             lines.append(f" for function, arguments in {several}: function(*arguments)")
         if loop.rounds:
             lines += _loop_lines(calls, loop, names)
@@ -57,7 +57,7 @@ def _loops(calls: Sequence[Call]) -> list[Repeat]:
 
 def _kind(call: Call) -> Any:
     """The function, for a method of an array its name; and how many arguments."""
-    function, arguments = call
+    function, arguments = call[:2]
     owner = getattr(function, "__self__", None)
     return function.__name__ if isinstance(owner, np.ndarray) else function, len(arguments)
 
@@ -69,7 +69,7 @@ def _loop_lines(calls: Sequence[Call], loop: Repeat, names: dict[str, Any]) -> l
     body = []
     for k in range(start, start + size):
         column = [calls[k + size * n] for n in range(rounds)]
-        slots = list(zip(*[(function, *arguments) for function, arguments in column], strict=True))
+        slots = list(zip(*[(call[0], *call[1]) for call in column], strict=True))
         spelled = []
         for slot in slots:
             if all(x is slot[0] for x in slot):

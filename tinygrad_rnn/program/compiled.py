@@ -6,6 +6,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import update_wrapper
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +68,14 @@ class Compiled:
         self._batch_axis = batch_axis
         self._workers = workers
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
+        self._lock = RLock()  # the memory of a Program is shared by all calls
+        self._running = False
         self.traces = 0
+
+    def __reduce__(self) -> Any:
+        """A copy is the step again, without its traces: their arrays are not copied."""
+        options = self._backward, self._verify, self._cache_size, self._batch_axis, self._workers
+        return Compiled, (self._f, *options)
 
     @property
     def programs(self) -> list[Program]:
@@ -75,10 +83,27 @@ class Compiled:
         return [entry.run.program for entry in self._entries.values()]
 
     def __call__(self, *inputs: Tree) -> Tree:
-        """What the step returns, detached; the leaves have their gradients added to `.grad`."""
+        """What the step returns, detached; the leaves have their gradients added to `.grad`.
+
+        Threads take turns. Raises: RuntimeError where the step calls itself as it runs.
+        """
         watch = mode.get().watch
         if watch is not None and watch.traces:
             return self._within(inputs)
+        with self._lock:
+            if self._running:
+                raise RuntimeError(
+                    "compile: the step is called again while it runs, by an op or a check in it; "
+                    "compile that part as a step of its own"
+                )
+            self._running = True
+            try:
+                return self._ran(inputs)
+            finally:
+                self._running = False
+
+    def _ran(self, inputs: Tree) -> Tree:
+        """The same, by one thread at a time."""
         arrays, key = _taken(inputs)
         entry = self._entries.get(key)
         if entry is None or not entry.fits():

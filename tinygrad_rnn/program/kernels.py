@@ -1,7 +1,7 @@
 """kernels: the calls of NumPy that write the result of an operation into an array.
 
 Each kernel gets the operands, the settings and the array to write into, and gives a list of
-(function, arguments). NumPy's fast ways are chosen here, once, when a Program is bound to arrays:
+`Call`s. NumPy's fast ways are chosen here, once, when a Program is bound to arrays:
 bound methods instead of functions, 0-d arrays instead of numbers, products with ones for sums.
 """
 
@@ -10,18 +10,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..ops import (
     broadcast_to,
     clip,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
     matmul,
     max,
     maximum,
     min,
     minimum,
+    not_equal,
     positive,
     relu,
     sigmoid,
@@ -34,10 +41,21 @@ from ..ops.parts import concatenate, unslice
 from ..ops.rows import less_one, picked, places, zeroed
 from ..ops.shape import cast, truncate
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+class Call(NamedTuple):
+    """A call of NumPy. result: which argument is the array that it fills with the whole result.
+
+    None where it fills a part of it, or is told by keyword: then no other array can be put there.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    result: int | None = None
+
+
 Kernel = Callable[[list[Any], dict[str, Any], Array], list[Call]]
-UFUNCS: dict[str, Any] = {  # by the op's name, which is NumPy's
-    name: getattr(np, name)
+UFUNCS: dict[Op, Any] = {  # our ops of these names; one of a user's has a forward of its own
+    getattr(ops, name): getattr(np, name)
     for names in (
         "abs add arccos arccosh arcsin arcsinh arctan arctanh cos cosh divide equal exp expm1",
         "greater greater_equal less less_equal log log1p logaddexp multiply negative not_equal",
@@ -45,25 +63,30 @@ UFUNCS: dict[str, Any] = {  # by the op's name, which is NumPy's
     )
     for name in names.split()
 }
-COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
+COMPARISONS = {equal, greater, greater_equal, less, less_equal, not_equal}
 
 
 def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     """The calls that write the operation's result into `out`."""
-    ufunc = UFUNCS.get(op.name)
+    ufunc = UFUNCS.get(op)
     if ufunc is not None:
         if not all(type(x) is np.ndarray for x in given):
             given = [_operand(x, op, given, out) for x in given]
-        return [(ufunc, (*given, out))]
+        return [Call(ufunc, (*given, out), len(given))]
     kernel = KERNELS.get(op)
     if kernel is not None:
         return kernel(given, settings, out)
-    return [(_written, (op.forward, given, settings, out))]
+    return [_forward(op, given, settings, out)]
 
 
 def writes_in_place(op: Op) -> bool:
     """Whether `out` may be the array of an operand of the result's shape."""
-    return op.name in UFUNCS or op in IN_PLACE
+    return op in UFUNCS or op in IN_PLACE
+
+
+def _forward(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> Call:
+    """The operation as it is, and a copy."""
+    return Call(_written, (op.forward, given, settings, out), 3)
 
 
 def _written(
@@ -76,52 +99,58 @@ def _operand(x: Any, op: Op, given: list[Any], out: Array) -> Any:
     """A Python number as an array, which is faster, where that changes no dtype."""
     if not isinstance(x, (int, float)):
         return x
-    if op.name not in COMPARISONS:
+    if op not in COMPARISONS:
         return np.array(x, out.dtype) if out.dtype.kind == "f" else x
-    dtypes = [y.dtype for y in given if isinstance(y, np.ndarray)]
-    plain = len(dtypes) == 1 and (dtypes[0] == np.int64) == isinstance(x, int)
-    return np.array(x, dtypes[0]) if plain and dtypes[0].kind in "if" else x
+    dtype = next(y.dtype for y in given if type(y) is np.ndarray)
+    if dtype.kind == "f" or (dtype == np.int64 and isinstance(x, int) and abs(x) < 2**63):
+        return np.array(x, dtype)
+    return x
 
 
 def _extreme(ufunc: Any) -> Kernel:
     return lambda given, settings, out: [
-        (ufunc.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]))
+        Call(ufunc.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]), 3)
     ]
 
 
 def _larger(ufunc: Any) -> Kernel:
     return lambda given, settings, out: [
-        (partial(ufunc, out=out), tuple(np.asarray(x, out.dtype) for x in given))
+        Call(partial(ufunc, out=out), tuple(_array(x, out) for x in given))
     ]
 
 
+def _array(x: Any, out: Array) -> Array:
+    """An operand itself, whose values are not there yet; a number in the result's dtype."""
+    return x if type(x) is np.ndarray else np.array(x, out.dtype)
+
+
 def _copy(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [(np.copyto, (out, given[0], "unsafe"))]
+    return [Call(np.copyto, (out, given[0], "unsafe"), 0)]
 
 
 def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     """The method `dot` of all rows, the fastest, where it may write into `out`."""
     a, b = given
     if not out.flags.c_contiguous or not (a.dtype == b.dtype == out.dtype):
-        return [(_written, (matmul.forward, given, settings, out))]
-    if a.ndim > 2 and b.ndim == 2:
+        return [_forward(matmul, given, settings, out)]
+    if a.ndim > 2 and b.ndim == 2 and a.size and out.size:
         rows = a.reshape(-1, a.shape[-1])
         if not np.shares_memory(rows, a):
-            return [(np.matmul, (a, b, out))]
+            return [Call(np.matmul, (a, b, out), 2)]
         a, out = rows, out.reshape(-1, out.shape[-1])
     if a.ndim > 2 or b.ndim > 2:
-        return [(np.matmul, (a, b, out))]
+        return [Call(np.matmul, (a, b, out), 2)]
     if a.ndim == 2 and len(a) == 1:
-        a, out = a[0], out[0]
+        a, out = a[0], out.reshape(out.shape[1:])
     elif b.ndim == 2 and b.shape[1] == 1 and b.strides[0] == b.itemsize:
-        b, out = b[:, 0], out.reshape(-1)
-    return [(a.dot, (b, out))]
+        b, out = b[:, 0], out.reshape(a.shape[:-1])
+    return [Call(a.dot, (b, out), 1)]
 
 
 def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     """Of the first or the last axes as a product with ones, several times faster."""
     (x,), axis, keepdims = given, settings["axis"], settings["keepdims"]
-    plain = [(np.add.reduce, (x, axis, None, out, keepdims))]
+    plain = [Call(np.add.reduce, (x, axis, None, out, keepdims), 3)]
     if axis is None or x.dtype != out.dtype or x.dtype.kind != "f":
         return plain
     axes = {k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))}
@@ -129,80 +158,96 @@ def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     count = math.prod([x.shape[k] for k in axes])
     if contiguous and len(axes) < x.ndim and count > 1:
         if axes == set(range(len(axes))):
-            return [(np.ones(count, x.dtype).dot, (x.reshape(count, -1), out.reshape(-1)))]
+            rows = x.reshape(count, -1)
+            return [Call(np.ones(count, x.dtype).dot, (rows, out.reshape(-1)), 1)]
         if axes == set(range(x.ndim - len(axes), x.ndim)):
-            return [(x.reshape(-1, count).dot, (np.ones(count, x.dtype), out.reshape(-1)))]
+            ones = np.ones(count, x.dtype)
+            return [Call(x.reshape(-1, count).dot, (ones, out.reshape(-1)), 1)]
     return plain
 
 
 def _where(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     condition, x, y = given
-    return [(np.copyto, (out, y)), (np.copyto, (out, x, "same_kind", condition))]
+    if type(condition) is np.ndarray and condition.dtype != bool:
+        flags = np.empty(condition.shape, bool)
+        zero = np.array(0, condition.dtype)
+        first = Call(np.not_equal, (condition, zero, flags))
+        return [first, *_where([flags, x, y], settings, out)]
+    return [Call(np.copyto, (out, y)), Call(np.copyto, (out, x, "same_kind", condition))]
 
 
 def _clip(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [(np.clip, (*given, out))]
+    return [Call(np.clip, (*given, out), 3)]
 
 
 def _relu(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [(partial(np.maximum, out=out), (given[0], np.array(0, out.dtype)))]
+    return [Call(partial(np.maximum, out=out), (given[0], np.array(0, out.dtype)))]
 
 
 def _sigmoid(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     """1 / (1 + exp(-x)), exact for large and small x."""
     one = np.array(1, out.dtype)
-    powers = (np.negative, (given[0], out)), (np.exp, (out, out))
-    return [*powers, (np.add, (out, one, out)), (np.divide, (one, out, out))]
+    powers = Call(np.negative, (given[0], out)), Call(np.exp, (out, out))
+    return [*powers, Call(np.add, (out, one, out)), Call(np.divide, (one, out, out))]
 
 
 def _stack(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    if settings["axis"] != 0 or any(x.dtype != out.dtype for x in given):
-        return [(_written, (stack.forward, given, settings, out))]
-    return [(partial(np.concatenate, axis=0, out=out), ([x[None] for x in given],))]
+    alike = all(type(x) is np.ndarray and x.dtype == out.dtype for x in given)
+    if settings["axis"] != 0 or not alike:
+        return [_forward(stack, given, settings, out)]
+    return [Call(partial(np.concatenate, axis=0, out=out), ([x[None] for x in given],))]
 
 
 def _concatenate(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [(partial(np.concatenate, out=out, **settings), (given,))]
+    return [Call(partial(np.concatenate, out=out, **settings), (given,))]
 
 
 def _unslice(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    parts = [out[index] for index in settings["indices"]]
+    parts = [part_of(out, index) for index in settings["indices"]]
     return [
-        (out.fill, (0,)),
-        *[(np.add, (part, x, part)) for part, x in zip(parts, given, strict=True)],
+        Call(out.fill, (0,)),
+        *[Call(np.add, (part, x, part)) for part, x in zip(parts, given, strict=True)],
     ]
+
+
+def part_of(array: Array, index: Any) -> Array:
+    """The part array[index], a view also where it is one entry, which NumPy gives as a number."""
+    several = index if isinstance(index, tuple) else (index,)
+    inside = any(k is Ellipsis for k in several)
+    part: Array = array[several if inside else (*several, ...)]
+    return part
 
 
 def _places(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     (targets,), size = given, settings["size"]
     rows = np.arange(targets.size, dtype=out.dtype).reshape(targets.shape) * size
     first = partial(np.maximum, out=out)  # which takes no third argument by place
-    return [(first, (targets, np.array(0, targets.dtype))), (np.add, (out, rows, out))]
+    return [Call(first, (targets, np.array(0, targets.dtype))), Call(np.add, (out, rows, out))]
 
 
 def _picked(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     x, where = given
     if not x.flags.c_contiguous:
-        return [(_written, (picked.forward, given, settings, out))]
-    return [(x.reshape(-1).take, (where, None, out, "clip"))]
+        return [_forward(picked, given, settings, out)]
+    return [Call(x.reshape(-1).take, (where, None, out, "clip"), 2)]
 
 
 def _less_one(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     x, where = given
     if not out.flags.c_contiguous:
-        return [(_written, (less_one.forward, given, settings, out))]
+        return [_forward(less_one, given, settings, out)]
     flat, some, one = out.reshape(-1), np.empty(where.shape, out.dtype), np.array(1, out.dtype)
     return [
         *_unless_there(x, out),
-        (flat.take, (where, None, some, "clip")),
-        (np.subtract, (some, one, some)),
-        (flat.__setitem__, (where, some)),
+        Call(flat.take, (where, None, some, "clip")),
+        Call(np.subtract, (some, one, some)),
+        Call(flat.__setitem__, (where, some)),
     ]
 
 
 def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     x, rows = given
-    return [*_unless_there(x, out), (_zero_rows, (out, rows))]
+    return [*_unless_there(x, out), Call(_zero_rows, (out, rows))]
 
 
 def _zero_rows(out: Array, rows: Array) -> None:
@@ -213,7 +258,7 @@ def _zero_rows(out: Array, rows: Array) -> None:
 def _unless_there(x: Array, out: Array) -> list[Call]:
     """A copy of x, unless it is in that place already."""
     there = x.ctypes.data == out.ctypes.data and x.strides == out.strides
-    return [] if there else [(np.copyto, (out, x))]
+    return [] if there else [Call(np.copyto, (out, x))]
 
 
 KERNELS: dict[Op, Kernel] = {

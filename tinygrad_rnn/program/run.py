@@ -9,10 +9,11 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..ops import matmul, sigmoid
-from ..ops.op import Array
+from ..ops.op import Array, Op
+from ..ops.parts import _getitem as getitem
 from ..ops.shape import _checked
 from .code import function_of
-from .kernels import UFUNCS, Call, calls_of, writes_in_place
+from .kernels import UFUNCS, Call, calls_of, part_of, writes_in_place
 from .layout import VIEWS, Layout, Row, copied, covers, turned
 from .program import Equation, Program, Var
 
@@ -20,10 +21,14 @@ Place = Var | Row  # what has memory of its own
 
 
 class Last(NamedTuple):
-    """The call that gives a result, but for the new array that it writes into."""
+    """The call that gives a result, but for the new array that it writes into.
+
+    before, after: the arguments around that array. written: its shape.
+    """
 
     function: Any
-    arguments: tuple[Any, ...]
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
     written: tuple[int, ...]
     dtype: np.dtype[Any]
     shape: tuple[int, ...] | None  # of the result, if it is another
@@ -31,7 +36,7 @@ class Last(NamedTuple):
     def __call__(self) -> Array:
         """The result."""
         out = np.empty(self.written, self.dtype)
-        self.function(*self.arguments, out)
+        self.function(*self.before, out, *self.after)
         return out if self.shape is None else out.reshape(self.shape)
 
 
@@ -151,11 +156,11 @@ class _Binding:
         op, inputs, settings, output, _ = equation
         given = [self.arrays[x] if type(x) is Var else x for x in inputs]
         if op is _checked:
-            self.calls.append((settings["check"], (given[0],)))
+            self.calls.append(Call(settings["check"], (given[0],)))
             self.arrays[output] = given[0]
             return
         if op in VIEWS:
-            view = op.forward(*given, **settings)
+            view = _view(op, given, settings)
             if np.may_share_memory(view, given[0]) or not view.size:
                 self.arrays[output] = view
                 return
@@ -168,22 +173,23 @@ class _Binding:
         given, out = self._as_vectors(equation, given, out)
         if covers(equation):
             for x, index in zip(given, settings["indices"], strict=True):
-                part = out[index]
+                part = part_of(out, index)
                 if part.ctypes.data != x.ctypes.data or part.strides != x.strides:
-                    self.calls.append((np.copyto, (part, x)))
+                    self.calls.append(Call(np.copyto, (part, x)))
         else:
-            self._call(output, calls_of(op, given, settings, out), out)
+            self._call(output, calls_of(op, given, settings, out))
 
-    def _call(self, output: Var, calls: list[Call], out: Array) -> None:
+    def _call(self, output: Var, calls: list[Call]) -> None:
         """Takes the calls in; the only call for a result of the Program waits for a new array."""
-        function, arguments = calls[-1] if calls else (None, ())
-        target = arguments[-1] if arguments else None
         alone = len(calls) == 1 and self._place.get(output) is output and output in self._results
-        if alone and type(target) is np.ndarray and target.size == output.size:
-            shape = None if target.shape == output.shape else output.shape
-            self._own[output] = Last(function, arguments[:-1], target.shape, out.dtype, shape)
-        else:
+        k = calls[0].result if alone else None
+        if k is None:
             self.calls += calls
+            return
+        function, arguments, _ = calls[0]
+        before, target, after = arguments[:k], arguments[k], arguments[k + 1 :]
+        shape = None if target.shape == output.shape else output.shape
+        self._own[output] = Last(function, before, after, target.shape, target.dtype, shape)
 
     def _as_vectors(
         self, equation: Equation, given: list[Any], out: Array
@@ -191,12 +197,12 @@ class _Binding:
         """One view for each value of one row, where that serves: what T steps hold stays small."""
         op, inputs, _, output, _ = equation
         last = output.shape[-1:]
-        if len(output.shape) < 2 or output.shape[-1] != output.size:
+        if len(output.shape) < 2 or output.shape[-1] != output.size or not output.size:
             return given, out
         if op is matmul and len(inputs[0].shape) == len(inputs[1].shape) == 2:
             return [self._vector(inputs[0], given[0]), given[1]], self._vector(output, out)
         shapes = {x.shape for x in inputs if type(x) is Var}
-        if not shapes <= {output.shape, last} or not (op.name in UFUNCS or op is sigmoid):
+        if not shapes <= {output.shape, last} or not (op in UFUNCS or op is sigmoid):
             return given, out
         rows = zip(inputs, given, strict=True)
         vectors = [self._vector(x, y) if type(x) is Var and x.shape != last else y for x, y in rows]
@@ -246,8 +252,7 @@ class _Binding:
             whole, index = self._layout.inside[var]
             if whole not in self.arrays:
                 self.arrays[whole] = self._located(whole)
-            part: Array = self.arrays[whole][index]
-            return part
+            return part_of(self.arrays[whole], index)
         if var in self._layout.rows:
             row, k = self._layout.rows[var]
             return self._shaped(self._taken(row, row.members[0].dtype), row)[k, ...]
@@ -272,3 +277,11 @@ class _Binding:
             outputs.index(var) if var in outputs[:k] else self._own.get(var)
             for k, var in enumerate(outputs)
         ]
+
+
+def _view(op: Op, given: list[Any], settings: dict[str, Any]) -> Array:
+    """A part, a transpose or a reshape of an array, a view of it where that is possible."""
+    if op is getitem:
+        return part_of(given[0], settings["index"])
+    view: Array = op.forward(*given, **settings)
+    return view

@@ -11,6 +11,7 @@ from ..engine.mode import Mode, Watch, in_mode, mode
 from ..engine.tape import pullback
 from ..engine.tensor import Tensor, leaf
 from ..ops.op import Array, Op
+from .passes.simplify import hashable
 from .program import Equation, Program, Var
 
 
@@ -262,9 +263,7 @@ def _check_same(first: Rehearsal, tracer: Tracer) -> None:
 def _same_step(step: Step, other: Step) -> bool:
     """Whether the operations are the same, and all that comes from elsewhere in them."""
     (op, inputs, settings), (second, others, given) = step, other
-    if op is not second or len(inputs) != len(others):
-        return False
-    if settings != given and _plain(settings) != _plain(given):
+    if op is not second or len(inputs) != len(others) or not _same_settings(settings, given):
         return False
     for x, y in zip(inputs, others, strict=True):
         if type(x) is not Traced and x is not y and not _equal(x, y):
@@ -279,6 +278,13 @@ def _equal(x: Any, y: Any) -> bool:
     return type(x) is type(y) and repr(x) == repr(y)
 
 
-def _plain(settings: dict[str, Any]) -> list[Any]:
-    """The settings but for functions, which may be made anew."""
-    return [value for value in settings.values() if not callable(value)]
+def _same_settings(settings: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether they are equal, but for functions, which may be made anew."""
+    if settings.keys() != others.keys():
+        return False
+    for name, value in settings.items():
+        other = others[name]
+        made_anew = value is other or (callable(value) and callable(other))
+        if not made_anew and hashable(value) != hashable(other):
+            return False
+    return True

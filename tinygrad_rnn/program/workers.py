@@ -19,7 +19,7 @@ from ..ops.op import Array
 from .blocks import cut, first, followed
 from .passes import improved
 from .program import Program
-from .rows import PARTIAL, MixedRowsError, located
+from .rows import EVERYWHERE, PARTIAL, MixedRowsError, located
 from .run import Runner
 
 CACHED = 2**23  # bytes of all values of a block
@@ -40,15 +40,18 @@ class Blocks:
         if len(sizes) != 1:
             raise MixedRowsError(f"the batch has the sizes {sorted(sizes)} in the inputs")
         (B,) = sizes
+        if not B:
+            raise MixedRowsError("the batch has no rows")
         batch = followed(program, axes, B)
         where = batch.where
-        self._workers = workers
         self._slices = _slices(B, _count(program, B, workers))
+        self._workers = min(workers, len(self._slices))
         self._first = Runner(improved(first(program, batch))) if batch.ahead else None
         smaller = {n: improved(cut(program, batch, n)) for n in {b - a for a, b in self._slices}}
-        self._runners = [{n: Runner(p) for n, p in smaller.items()} for _ in range(workers)]
+        self._runners = [{n: Runner(p) for n, p in smaller.items()} for _ in range(self._workers)]
         self._inputs = [where.get(x) for x in (*program.inputs, *batch.ahead)]
-        self._places = [(where.get(x), x) for x in program.outputs]
+        placed = {x: s for x, s in where.items() if s != EVERYWHERE}  # that is whole in each block
+        self._places = [(placed.get(x), x) for x in program.outputs]
         self._B = B
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
 
@@ -76,11 +79,12 @@ class Blocks:
         """The worker's blocks: rows are written into outputs, sums over the batch returned."""
         totals: list[Any] = [None] * len(outputs)
         for start, end in self._slices[worker :: self._workers]:
+            run = self._runners[worker][end - start]
             rows = [
-                x if s is None else _rows(x, s, self._B, start, end)
-                for x, s in zip(inputs, self._inputs, strict=True)
+                x if s is None else _rows(x, s, self._B, start, end).reshape(var.shape)
+                for x, s, var in zip(inputs, self._inputs, run.program.inputs, strict=True)
             ]
-            found = self._runners[worker][end - start](rows)
+            found = run(rows)
             for k, (stride, _) in enumerate(self._places):
                 if stride != PARTIAL:
                     place = outputs[k]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ...ops import matmul, reshape, stack, sum, transpose
 from ...ops.parts import _getitem as getitem
 from ..program import Equation, Program, Var
+from .simplify import counted
 
 Path = list[Equation]  # a stack, and the views of it, each of the one before
 
@@ -41,18 +42,26 @@ def aligned(program: Program) -> Program:
 
 def _summed(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | None:
     """The stack, or the two of a product, whose members are added up; None where there is none."""
-    op, inputs, settings, _, _ = equation
-    if op is sum and settings["axis"] in (0, (0,), (0, 1)):
+    op, inputs, settings, output, _ = equation
+    if op is sum and counted(settings["axis"], inputs[0]) in ([0], [0, 1]):
         path = _path(inputs[0], makers)
-        return [path] if path and not any(e[0] is transpose for e in path) else None
+        whole = path and not any(e[0] is transpose for e in path) and _rows(path, output.size)
+        return [path] if path and whole else None
     if op is not matmul or any(type(x) is not Var or len(x.shape) != 2 for x in inputs):
         return None
     left, right = (_path(x, makers) for x in inputs)
     if not left or not right or left[-1][0] is not transpose:
         return None
     turns = [sum_of.count(transpose) for sum_of in ([e[0] for e in p] for p in (left, right))]
-    rows = [[x.shape[0] for x in path[0].inputs] for path in (left, right)]
-    return [left, right] if turns == [1, 0] and rows[0] == rows[1] else None
+    rows = _rows(left, output.shape[0]), _rows(right, output.shape[1])
+    same = rows[0] and rows[0] == rows[1] and len(left[0].inputs) == len(right[0].inputs)
+    return [left, right] if turns == [1, 0] and same else None
+
+
+def _rows(path: Path, width: int) -> int:
+    """How many rows of this width each member of the stack has in its view; 0: they are cut."""
+    size = path[0].inputs[0].size
+    return 0 if not width or size % width else size // width
 
 
 def _path(x: Var, makers: dict[Var, Equation]) -> Path | None:

@@ -6,7 +6,7 @@ equal ones those together that as many equal ones come before: none of them can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,15 +18,16 @@ from ...ops.rows import less_one, picked, places, zeroed
 from ...ops.shape import _checked, cast, truncate
 from ..program import Equation, Program, Var
 from .schedule import Group, in_groups
-from .simplify import hashable
+from .simplify import hashable, named
 
 FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
 LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache
 LARGEST_FACTOR = 2**16  # the same for products, which gain more
-POINTWISE = {cast, truncate, zeroed}  # besides those that are marked elementwise
+POINTWISE = {_checked, cast, truncate, zeroed}  # besides those that are marked elementwise
 VIEWS = {getitem, reshape, stack, transpose}
 REDUCTIONS = {sum, max, min}
 BY_PLACE = {picked, less_one}
+BY_ROW = {*BY_PLACE, zeroed}  # of two operands, each of which has the rows of all members
 
 
 def batched(program: Program) -> Program:
@@ -64,8 +65,8 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
         if shared is None:
             found.append(None)
             continue
-        operands = [deeper[x] if type(x) is Var else hashable(x) for x in inputs]
-        found.append((op, shared, *operands))
+        operands = [(deeper[x], x.dtype) if type(x) is Var else hashable(x) for x in inputs]
+        found.append((op, shared, output.dtype, *operands))
     return found
 
 
@@ -87,7 +88,7 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
     """What equal equations share besides the operations around; None for one that stays alone."""
     op, inputs, settings, output, _ = equation
     if op.elementwise and not settings:
-        return (output.shape, output.dtype) if output.nbytes <= LARGEST else None
+        return output.shape if output.nbytes <= LARGEST else None
     if op is matmul:
         a, b = inputs
         if _largest(a, b, output, but=static) > LARGEST_FACTOR:
@@ -99,14 +100,14 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
         return None
     if op in BY_PLACE:
         maker = makers.get(inputs[1])
-        return (output.shape, inputs[0].shape) if maker and maker[0] is places else None
+        if maker is None or maker[0] is not places:
+            return None
+        targets = maker[1][0]
+        return inputs[0].shape, targets.shape, targets.dtype, named(maker[2])
     if op in REDUCTIONS:
-        return inputs[0].shape, tuple(map(hashable, settings.values()))
-    if op is _checked:
-        check = settings["check"]
-        return output.shape, getattr(check, "func", check), getattr(check, "args", ())
+        return inputs[0].shape, named(settings)
     if op.elementwise or op in POINTWISE:
-        return output.shape, output.dtype, *map(hashable, settings.values())
+        return output.shape, named(settings)
     return None
 
 
@@ -165,18 +166,25 @@ def _depths(program: Program, classes: list[list[int]]) -> list[list[int]]:
 
 
 def _stackable(members: list[Equation]) -> bool:
-    """Whether each operand is the same for all, or has the result's number of axes."""
+    """Whether some operand is not the same for all, and each such one has the result's axes."""
     op, _, _, output, _ = members[0]
-    if op is matmul or op in BY_PLACE or op in REDUCTIONS:
-        return True
+    apart = False
     for column in zip(*(m.inputs for m in members), strict=True):
         first = column[0]
-        if any(x is not first for x in column) and not all(
-            type(x) is Var and x.shape == first.shape and len(x.shape) == len(output.shape)
-            for x in column
-        ):
-            return op is zeroed
-    return True
+        if _shared(column):
+            continue
+        apart = True
+        if op is matmul or op in BY_ROW or op in REDUCTIONS:
+            continue
+        for x in column:
+            if type(x) is not Var or x.shape != first.shape or len(x.shape) != len(output.shape):
+                return False
+    return apart
+
+
+def _shared(column: Sequence[Any]) -> bool:
+    """Whether all members have one operand; numbers of equal members are equal."""
+    return all(x is column[0] or type(x) is not Var for x in column)
 
 
 # In which order
@@ -219,7 +227,7 @@ def _as_one(members: list[Equation], makers: dict[Var, Equation]) -> Iterator[Eq
     else:
         operands = []
         for column in zip(*(m.inputs for m in members), strict=True):
-            yield from (joined := _stacked(column)).equations
+            yield from (joined := _stacked(column, share=op is not zeroed)).equations
             operands.append(joined.value)
         if op in REDUCTIONS:
             settings = {**settings, "axis": _behind(settings["axis"], inputs[0])}
@@ -235,11 +243,11 @@ class _Stack(NamedTuple):
     equations: list[Equation]
 
 
-def _stacked(column: Iterable[Any]) -> _Stack:
-    """The operand of all members: one that they share, or a stack."""
+def _stacked(column: Iterable[Any], share: bool = True) -> _Stack:
+    """The operand of all members: one that they share, if they may, or a stack."""
     several = tuple(column)
     first = several[0]
-    if all(x is first or (type(x) is not Var and x == first) for x in several):
+    if share and _shared(several):
         return _Stack(first, [])
     value = Var((len(several), *first.shape), first.dtype)
     return _Stack(value, [Equation(stack, several, {"axis": 0}, value)])
@@ -282,8 +290,8 @@ def _by_place(
 ) -> Iterator[Equation]:
     """Of the stack, at the places of the stacked targets."""
     targets = [makers[m.inputs[1]] for m in members]
-    values = _stacked([m.inputs[0] for m in members])
-    classes = _stacked([maker.inputs[0] for maker in targets])
+    values = _stacked([m.inputs[0] for m in members], share=False)
+    classes = _stacked([maker.inputs[0] for maker in targets], share=False)
     yield from values.equations
     yield from classes.equations
     where = Var(classes.value.shape, members[0].inputs[1].dtype)

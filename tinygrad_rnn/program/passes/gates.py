@@ -1,7 +1,8 @@
 """gates: the sigmoids and tanhs of all parts of an array, as of a cell's gates, as one tanh.
 
 σ(x) = (1 + tanh(x/2)) / 2, so one tanh of the array, with the columns of sigmoids halved before,
-gives all: as a row of halves and ones, and one of halves and zeros, after it.
+gives all: as a row of halves and ones, and one of halves and zeros, after it. Right to a rounding
+of 1, that is: where the logarithm of a small σ is taken, or something divided by it, it stays.
 """
 
 from __future__ import annotations
@@ -12,10 +13,36 @@ from typing import Any
 
 import numpy as np
 
-from ...ops import add, multiply, sigmoid, tanh
+from ...ops import (
+    add,
+    broadcast_to,
+    divide,
+    log,
+    matmul,
+    multiply,
+    negative,
+    positive,
+    power,
+    reciprocal,
+    reshape,
+    sigmoid,
+    sqrt,
+    square,
+    stack,
+    sum,
+    tanh,
+    transpose,
+    where,
+)
 from ...ops.op import Array
 from ...ops.parts import _getitem as getitem
+from ...ops.parts import concatenate, gather
+from ...ops.shape import cast
 from ..program import Equation, Program, Var
+
+STEEP = {log, power, reciprocal, sqrt}  # at 0, where a rounding of 1 is too much
+LINEAR = {add, broadcast_to, cast, concatenate, gather, getitem, matmul, multiply, negative}
+LINEAR |= {positive, reshape, square, stack, sum, transpose, where}  # or as good as that, at 0
 
 
 def gated(program: Program) -> Program:
@@ -26,7 +53,12 @@ def gated(program: Program) -> Program:
         part = makers.get(equation[1][0]) if equation[0] in (sigmoid, tanh) else None
         if part is not None:
             parts.setdefault(part[1][0], []).append(equation)
-    columns = {x: _columns(x, several, makers) for x, several in parts.items()}
+    exact = _exact(program)
+    columns = {
+        x: _columns(x, several, makers)
+        for x, several in parts.items()
+        if exact.isdisjoint([e[3] for e in several if e[0] is sigmoid])
+    }
     gates = {e[3]: x for x, c in columns.items() if c is not None for e in parts[x]}
     if not gates:
         return program
@@ -49,17 +81,33 @@ def gated(program: Program) -> Program:
     return replace(program, equations=tuple(equations), constants=constant)
 
 
+def _exact(program: Program) -> set[Var]:
+    """What must be right to all digits also where it is small: it is divided by, for instance."""
+    exact: set[Var] = set()
+    for op, inputs, _, output, _ in reversed(program.equations):
+        if op is divide and output not in exact:
+            inputs = inputs[1:]
+        elif op is not divide and op not in STEEP and not (op in LINEAR and output in exact):
+            continue
+        exact.update([x for x in inputs if type(x) is Var])
+    return exact
+
+
 def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> Any:
-    """For each column of x whether it is under a sigmoid; None unless there are both kinds."""
-    if not x.shape or x.dtype.kind != "f":
+    """For each column of x whether it is under a sigmoid; None unless there are both kinds.
+
+    And unless all of it is under one of the two, and no entry under both.
+    """
+    if not x.shape or not x.size or x.dtype.kind != "f":
         return None
-    kind = np.zeros(x.shape, np.int8)
+    under = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
     for equation in several:
-        kind[makers[equation[1][0]][2]["index"]] += 2 if equation[0] is sigmoid else 1
-    flat = kind.reshape(-1, x.shape[-1])
-    if set(np.unique(flat)) != {1, 2} or (flat != flat[0]).any():
+        under[equation[0]][makers[equation[1][0]][2]["index"]] = True
+    columns = under[sigmoid].reshape(-1, x.shape[-1])
+    apart = (under[sigmoid] != under[tanh]).all() and under[sigmoid].any() and under[tanh].any()
+    if not apart or (columns != columns[0]).any():
         return None
-    return tuple((flat[0] == 2).tolist())
+    return tuple(columns[0].tolist())
 
 
 def _rows(

@@ -5,8 +5,9 @@ Each rule of `RULES` looks at one equation, and at those that made its inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...ops.elementwise import positive
 from ...ops.op import Array, Op
 from ...ops.parts import _getitem as getitem
 from ...ops.parts import concatenate, unslice
-from ...ops.shape import broadcast_to, cast
+from ...ops.shape import _checked, broadcast_to, cast
 from ..program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
@@ -74,7 +75,7 @@ class _Known:
                 equation = simpler
                 rule = RULES.get(equation.op)
                 simpler = None if rule is None else rule(equation, self)
-            if simpler is not None:
+            if _is_like(simpler, output):
                 self.instead[output] = simpler
                 found: Var = simpler
                 return found
@@ -101,14 +102,14 @@ class _Known:
         """What an equation like this one computed before; now it is this one."""
         op, inputs, settings, output, _ = equation
         given = tuple([x if type(x) is Var else hashable(x) for x in inputs])
-        key = (op, given, *map(hashable, settings.values())) if settings else (op, given)
+        key = (op, given, named(settings)) if settings else (op, given)
         found = self.seen.setdefault(key, output)
         return None if found is output else found
 
     def _constant(self, equation: Equation) -> Var | None:
         """The equation's value where all inputs are constants."""
         op, inputs, settings, output, _ = equation
-        if op.name == "checked":
+        if op is _checked:
             return None
         for x in inputs:
             if type(x) is Var and x not in self.constants:
@@ -130,14 +131,33 @@ def hashable(value: Any) -> Any:
         return tuple(map(hashable, value))
     if kind is slice:
         return slice, value.start, value.stop, value.step
-    return kind, repr(value) if kind is float or isinstance(value, np.generic) else value
+    if kind is np.ndarray:
+        return kind, value.shape, value.dtype, value.tobytes()
+    if kind is dict:
+        return kind, tuple([(hashable(name), hashable(one)) for name, one in value.items()])
+    if kind is set:
+        return kind, frozenset(value)
+    if kind is partial:
+        return kind, value.func, hashable(value.args), hashable(value.keywords)
+    if kind is float or isinstance(value, np.generic):
+        return kind, repr(value)
+    return kind, value if isinstance(value, Hashable) else id(value)
+
+
+def named(settings: dict[str, Any]) -> Any:
+    """A key of settings, in whichever order they were given."""
+    return tuple([(name, hashable(settings[name])) for name in sorted(settings)])
+
+
+def _is_like(x: Any, output: Var) -> bool:
+    """Whether x can stand for the output: a number cannot, nor another shape or dtype."""
+    return type(x) is Var and (x.shape, x.dtype) == (output.shape, output.dtype)
 
 
 def _same(equation: Equation, _: _Known) -> Simpler:
     """The input, where shape and dtype stay."""
-    x, output = equation.inputs[0], equation.output
-    same = type(x) is Var and x.shape == output.shape and x.dtype == output.dtype
-    return x if same else None
+    x = equation.inputs[0]
+    return x if _is_like(x, equation.output) else None
 
 
 def _reshape(equation: Equation, known: _Known) -> Simpler:
@@ -153,7 +173,7 @@ def _reshape(equation: Equation, known: _Known) -> Simpler:
     total = known.maker(x, sum)
     if total is not None and output.shape == tuple([n for n in x.shape if n != 1]):
         whole = total.inputs[0]
-        summed = _counted(total.settings["axis"], whole)
+        summed = counted(total.settings["axis"], whole)
         axes = tuple([k for k, n in enumerate(whole.shape) if k in summed or n == 1])
         return Equation(sum, (whole,), {"axis": axes, "keepdims": False}, output, equation.scope)
     return _same(equation, known)
@@ -169,7 +189,7 @@ def _transpose(equation: Equation, known: _Known) -> Simpler:
         if axes == tuple(range(len(axes))):
             return inner.inputs[0]
         return equation._replace(inputs=inner.inputs, settings={"axes": axes})
-    return x if type(x) is Var and axes == tuple(range(len(axes))) else None
+    return x if axes == tuple(range(len(axes))) else None
 
 
 def _axes(equation: Equation) -> tuple[int, ...]:
@@ -209,7 +229,7 @@ def _stack(equation: Equation, known: _Known) -> Simpler:
     sources = tuple([m.inputs[0] for m in makers])
     settings = first.settings
     alike = len({(x.shape, x.dtype) for x in sources}) == 1 and len(set(sources)) > 1
-    if not alike or any(m.settings != settings for m in makers):
+    if not alike or any(named(m.settings) != named(settings) for m in makers):
         return None
     joined = Var((len(inputs), *sources[0].shape), output.dtype)
     joined = known.add(Equation(stack, sources, {"axis": 0}, joined, equation.scope))
@@ -273,6 +293,8 @@ def _unslice(equation: Equation, known: _Known) -> Simpler:
     T = output.shape[0] if output.shape else 0
     if len(inputs) == 1 and inputs[0].size == output.size and not _turns(indices[0]):
         return equation._replace(op=reshape, settings={"shape": output.shape})
+    if any(x.dtype != output.dtype for x in inputs):
+        return None
     if len(inputs) == T and {type(k) for k in indices} == {int} and set(indices) == set(range(T)):
         steps = dict(zip(indices, inputs, strict=True))
         ordered = tuple([steps[t] for t in range(T)])
@@ -289,13 +311,13 @@ def _sum(equation: Equation, known: _Known) -> Simpler:
     if inner is None or inner.settings["keepdims"] or equation.settings["keepdims"]:
         return None
     source = inner.inputs[0]
-    before = _counted(inner.settings["axis"], source)
+    before = counted(inner.settings["axis"], source)
     left = [k for k in range(len(source.shape)) if k not in before]
-    axes = tuple(sorted((*before, *(left[k] for k in _counted(axis, x)))))
+    axes = tuple(sorted((*before, *(left[k] for k in counted(axis, x)))))
     return equation._replace(inputs=(source,), settings={"axis": axes, "keepdims": False})
 
 
-def _counted(axis: Any, x: Var) -> list[int]:
+def counted(axis: Any, x: Var) -> list[int]:
     """The axes of a reduction, counted from the front."""
     ndim = len(x.shape)
     if axis is None:
@@ -309,8 +331,7 @@ def _scaled(equation: Equation, known: _Known) -> Simpler:
     places = (0, 1) if equation.op is multiply else (1,)
     for k in places:
         other = inputs[1 - k]
-        same = type(other) is Var and (other.shape, other.dtype) == (output.shape, output.dtype)
-        if same and _is_one(inputs[k], known):
+        if _is_like(other, output) and _is_one(inputs[k], known):
             return other
     return _unspread(equation, known)
 
@@ -328,7 +349,7 @@ def _unspread(equation: Equation, known: _Known) -> Simpler:
     for k, x in enumerate(inputs):
         spread = known.maker(x, broadcast_to)
         others = [y.shape for j, y in enumerate(inputs) if j != k and type(y) is Var]
-        if spread is not None and output.shape in others:
+        if spread is not None and type(spread.inputs[0]) is Var and output.shape in others:
             new = tuple(spread.inputs[0] if j == k else y for j, y in enumerate(inputs))
             return equation._replace(inputs=new)
     return None

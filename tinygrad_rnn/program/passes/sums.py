@@ -69,7 +69,7 @@ def _levels(program: Program) -> dict[Any, int]:
     """How many equations must be computed one after another before each value is there."""
     level: dict[Any, int] = dict.fromkeys(program.known(), 0)
     for _, inputs, _, output, _ in program.equations:
-        level[output] = 1 + max([level.get(x, 0) for x in inputs], default=0)
+        level[output] = 1 + max([level.get(x, 0) for x in inputs if type(x) is Var], default=0)
     return level
 
 
@@ -114,7 +114,7 @@ def _rebuilt(
             yield from _joined(kind[0], several, total, makers, root.scope)
             joined.append(total)
         leaves = joined
-    leaves.sort(key=lambda x: level.get(x, 0))
+    leaves.sort(key=lambda x: level[x] if type(x) is Var else 0)
     yield from _chain(root, leaves)
 
 
@@ -148,8 +148,9 @@ def _kind(maker: Equation) -> Any:
     if not output.shape or max((x.nbytes for x in inputs if type(x) is Var), default=0) > LARGEST:
         return None
     if op is matmul:
-        two = all(len(x.shape) == 2 for x in inputs)
-        return (op, inputs[0].shape[0], inputs[1].shape[1]) if two else None
+        a, b = inputs
+        two = len(a.shape) == len(b.shape) == 2
+        return (op, a.shape[0], b.shape[1], a.dtype, b.dtype) if two else None
     return op, output.shape, output.dtype
 
 
@@ -171,8 +172,9 @@ def _joined(
         rows.append(b)
     yield from (left := list(_together(columns, scope)))
     yield from (right := list(_together(rows, scope)))
-    turned = Var(left[-1][3].shape[::-1], total.dtype)
-    yield Equation(transpose, (left[-1][3],), {"axes": None}, turned, scope)
+    stacked = left[-1][3]
+    turned = Var(stacked.shape[::-1], stacked.dtype)
+    yield Equation(transpose, (stacked,), {"axes": None}, turned, scope)
     yield Equation(matmul, (turned, right[-1][3]), {}, total, scope)
 
 

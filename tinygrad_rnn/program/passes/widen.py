@@ -12,6 +12,7 @@ from typing import Any
 
 from ...ops.parts import _getitem as getitem
 from ..program import Equation, Program, Var
+from .simplify import hashable
 
 
 def widened(program: Program) -> Program:
@@ -27,10 +28,11 @@ def _once(program: Program) -> Program:
     for equation in program.equations if makers else ():
         sources = _sources(equation, makers)
         if sources is not None:
-            groups.setdefault((equation[0], sources), []).append(equation)
+            of = tuple([x if type(x) is Var else hashable(x) for x in sources])
+            groups.setdefault((equation[0], equation[3].dtype, of), []).append(equation)
     wide: dict[Var, Any] = {}
     for key, members in groups.items():
-        whole = next(x for x in key[1] if type(x) is Var)
+        whole = next(x for x in key[2] if type(x) is Var)
         if len(members) > 1 and 2 * sum(m.output.size for m in members) >= whole.size:
             wide |= dict.fromkeys((m.output for m in members), key)
     if not wide:
@@ -71,10 +73,10 @@ def _wide(
         if key is None:
             yield equation
             continue
-        op, sources = key
         if key not in wholes:
+            sources = _sources(equation, makers) or ()
             shape = next(x.shape for x in sources if type(x) is Var)
             wholes[key] = Var(shape, equation.output.dtype)
-            yield Equation(op, sources, {}, wholes[key], equation.scope)
+            yield Equation(equation.op, sources, {}, wholes[key], equation.scope)
         index = next(makers[x].settings for x in equation.inputs if type(x) is Var)
         yield Equation(getitem, (wholes[key],), index, equation.output, equation.scope)
