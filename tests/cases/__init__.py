@@ -44,6 +44,7 @@ INTERNAL = {
     "truncate",
     "unpicked",
     "unslice",
+    "weighted_likelihood",
     "zeroed",
 }
 CASES: list[Case] = [
