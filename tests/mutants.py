@@ -25,7 +25,14 @@ from typing import Any, NamedTuple
 from tinygrad_rnn import ops
 from tinygrad_rnn.engine import tape, totals
 
-from . import test_ops, test_programs, test_special_points, test_tape
+from . import (
+    test_guard_points,
+    test_ops,
+    test_programs,
+    test_scales,
+    test_special_points,
+    test_tape,
+)
 from .cases import MODULES
 from .test_rules import OPS, parsed, rules
 
@@ -59,8 +66,6 @@ EQUIVALENT = {  # by a mutant's name: why no test can notice it
     "cast.x: lambda g, z, x, dtype: g": "the walk gives each gradient its input's dtype",
     "sign.x: lambda g, z, x: times(where(equal(x, x), 0, x), -1)": "the gradient is 0",
     "sign.x: lambda g, z, x: times(where(equal(x, x), 0, x), 1.01)": "the gradient is 0",
-    "sign.x: lambda g, z, x: where(x, 0, x)": "the gradient is 0, also where x is",
-    "reduce._products_of_others: end = 2": "pairs one after another: the same, more slowly",
 }
 TESTS: tuple[Any, ...] = (  # that judge
     test_ops.test_values_are_numpys_on_tensors_and_on_arrays,
@@ -69,6 +74,10 @@ TESTS: tuple[Any, ...] = (  # that judge
     test_ops.test_a_tensor_used_twice_gets_both_gradients,
     test_ops.test_shapes_that_broadcast_give_gradients_of_their_own_shape,
     test_special_points.test_values_and_gradients_at_special_points,
+    test_guard_points.test_slopes_and_what_becomes_of_them_are_right_at_guards,
+    test_scales.test_lengths_grow_with_the_entries_and_their_slopes_do_not,
+    test_scales.test_small_entries_beside_large_ones_have_their_slopes,
+    test_scales.test_float16_counts_beyond_its_end,
     test_tape.test_contributions_of_every_kind_add_up,
     test_tape.test_the_gradient_of_a_weight_is_the_sum_over_its_uses,
     test_programs.test_programs_written_down_are_right,

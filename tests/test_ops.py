@@ -43,9 +43,14 @@ def gradients(case: Case, arrays: list[Any], gs: list[Any] | None = None) -> lis
     return [g.data for g in found]
 
 
+def in_dtype(arrays: list[Any], dtype: Any) -> list[Any]:
+    """The same arrays with another dtype in place of float64."""
+    return [x.astype(dtype) if x.dtype.kind == "f" else x for x in arrays]
+
+
 def single(arrays: list[Any]) -> list[Any]:
     """The same arrays with float32 in place of float64."""
-    return [x.astype(np.float32) if x.dtype.kind == "f" else x for x in arrays]
+    return in_dtype(arrays, np.float32)
 
 
 # The table
@@ -123,8 +128,8 @@ def test_decompositions_are_their_operations() -> None:
     """On the inputs of every row: value, shape and dtype, on arrays and as a Program has them."""
     seen = set()
     for case in CASES:
-        for arrays in (case.inputs(), single(case.inputs())):
-            for op, given, settings in _steps(case, arrays):
+        for dtype in (np.float64, np.float32, np.float16):
+            for op, given, settings in _steps(case, in_dtype(case.inputs(), dtype)):
                 if op.decomposition is None:
                     continue
                 with np.errstate(all="ignore"):
@@ -135,8 +140,8 @@ def test_decompositions_are_their_operations() -> None:
                 seen.add(op.name)
                 assert np.shape(simpler) == np.shape(expected)
                 assert np.asarray(simpler).dtype == np.asarray(expected).dtype
-                rtol = 1e-12 if np.asarray(expected).dtype == np.float64 else 1e-5
-                assert_near(simpler, expected, rtol)
+                rtol = {np.float64: 1e-12, np.float32: 1e-5, np.float16: 1e-2}
+                assert_near(simpler, expected, rtol[np.asarray(expected).dtype.type])
     every = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
     assert seen == {op.name for op in every if op.decomposition is not None}
 

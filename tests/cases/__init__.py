@@ -45,6 +45,7 @@ INTERNAL = {
     "truncate",
     "unpicked",
     "unslice",
+    "weighted_likelihood",
     "zeroed",
 }
 CASES: list[Case] = [

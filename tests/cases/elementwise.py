@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn import ops
-from tinygrad_rnn.ops.loss import bernoulli_likelihood
+from tinygrad_rnn.ops.likelihood import bernoulli_likelihood, weighted_likelihood
 
 from .rows import (
     Draw,
@@ -66,6 +66,14 @@ ELEMENTWISE = [
         Draw(normal, (2, 3)),
         Draw(fraction, (2, 3)),
         call=bernoulli_likelihood,
+    ),
+    row(
+        "weighted_likelihood",
+        lambda x, a, b: a * np.log(1 + np.exp(-x)) + b * np.log(1 + np.exp(x)),
+        Draw(normal, (2, 3)),
+        Draw(fraction, (2, 3)),
+        Draw(normal, (2, 3)),
+        call=weighted_likelihood,
     ),
     row("maximum", np.maximum, Draw(around(-1, 0, 1), (2, 3)), Draw(around(-0.5, 0.5), (2, 3))),
     row("minimum", np.minimum, Draw(around(-1, 0, 1), (2, 3)), Draw(around(-0.5, 0.5), (2, 3))),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import equal, greater, greater_equal, where
+from .elementwise import equal, greater, greater_equal, not_equal, where
 from .op import op
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 @op(
     elementwise=True,
     x=lambda g, z, x, y: g * _slope_of_power(x, y),
-    y=lambda g, z, x, y: g * where(_zero_to_positive(x, y), 0, z * log(_positive_or_one(x, y))),
+    y=lambda g, z, x, y: g * (z * log(_positive_or_one(x, y))),
 )
 def power(x: Any, y: Any) -> Any:
     """x to the power y, entry by entry. x, y: shapes that broadcast.
@@ -57,18 +57,19 @@ def power(x: Any, y: Any) -> Any:
 
 
 def _slope_of_power(x: Any, y: Any) -> Any:
-    """y x^(y - 1), and 0 where y is 0."""
+    """y x^(y - 1), and 0 where y is 0, of 0 and NaN too.
+
+    Of other x nothing is guarded: at y = 0 the derivative by y is 1/x.
+    """
     if isinstance(y, (int, float)):
         return y * power(x, y - 1) if y else 0
-    return where(equal(y, 0), 0, y * power(x, where(equal(y, 0), 1, y - 1)))
-
-
-def _zero_to_positive(x: Any, y: Any) -> Any:
-    return equal(x, 0) * greater_equal(y, 0)
+    flat = equal(y, 0) * (equal(x, 0) + not_equal(x, x))
+    return where(flat, 0, y * power(where(flat, 1, x), y - 1))
 
 
 def _positive_or_one(x: Any, y: Any) -> Any:
-    return where(_zero_to_positive(x, y), 1, x)
+    """x, but 1, whose logarithm is 0, where 0 is raised to 0 or more."""
+    return where(equal(x, 0) * greater_equal(y, 0), 1, x)
 
 
 @op(elementwise=True, x=lambda g, z, x: g * z)

@@ -8,35 +8,42 @@ from typing import Any
 
 import numpy as np
 
-from .elementary import exp, log, sigmoid
+from .elementary import exp, log, sigmoid, softplus
 from .elementwise import equal, not_equal, where
 from .op import op
 from .reduce import Axis, kept, max, sum
 from .rows import less_one, picked, places, zeroed
-from .shape import astype, reshape
+from .shape import HALF, astype, reshape, wide
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(x, axis=axis))
+@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(wide(x), axis=axis))
 def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) along the axes, without overflow; -inf where every entry is.
 
     >>> logsumexp(np.array([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
-    x = _floats(x)
+    x, dtype = _floats(x)
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):
         result = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    result = result.astype(dtype, copy=False)
     return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
-def _floats(x: Any) -> Any:
-    """Whole numbers as floats, which know -inf; all else as it is."""
+def _floats(x: Any) -> tuple[Any, Any]:
+    """x as floats that know -inf and large sums, and the result's dtype."""
     x = np.asarray(x)
-    return x.astype(float) if x.dtype.kind in "iub" else x
+    x = x.astype(float) if x.dtype.kind in "iub" else x
+    return wide(x), x.dtype
+
+
+def _has_parts(x: Any) -> bool:
+    """Whether a Program may have the simpler ops, which do not widen float16, in an op's place."""
+    return bool(x.size and x.dtype.kind == "f" and x.dtype.char != HALF)
 
 
 def _powers(x: Any, axis: Axis) -> tuple[Any, Any, Any]:
@@ -47,7 +54,7 @@ def _powers(x: Any, axis: Axis) -> tuple[Any, Any, Any]:
 
 
 def _powers_over_sum(x: Any, *, axis: Axis) -> Any:
-    if x.dtype.kind != "f" or not x.size:
+    if not _has_parts(x):
         return None
     _, powers, total = _powers(x, axis)
     return powers / total
@@ -65,6 +72,8 @@ def softmax(x: Any, *, axis: Axis = -1) -> Any:
     x = np.asarray(x)
     if not x.size:
         return x.copy()
+    if x.dtype.char == HALF:
+        return softmax.forward(wide(x), axis=axis).astype(x.dtype)
     with np.errstate(invalid="ignore"):
         powers = np.exp(x - x.max(axis=axis, keepdims=True))
         powers /= powers.sum(axis=axis, keepdims=True)
@@ -77,7 +86,7 @@ def _through_softmax(g: Any, p: Any, axis: Axis) -> Any:
 
 
 def _shifted_less_log(x: Any, *, axis: Axis) -> Any:
-    if x.dtype.kind != "f" or not x.size:
+    if not _has_parts(x):
         return None
     shifted, _, total = _powers(x, axis)
     return shifted - log(total)
@@ -85,7 +94,9 @@ def _shifted_less_log(x: Any, *, axis: Axis) -> Any:
 
 @op(
     decomposition=_shifted_less_log,
-    x=lambda g, z, x, axis: g - softmax(x, axis=axis) * sum(g, axis=axis, keepdims=True),
+    x=lambda g, z, x, axis: (
+        g - softmax(wide(x), axis=axis) * sum(wide(g), axis=axis, keepdims=True)
+    ),
 )
 def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
     """log(softmax(x)), without overflow.
@@ -93,14 +104,15 @@ def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
     >>> log_softmax(np.array([1000.0, 0.0]))
     array([    0., -1000.])
     """
-    x = _floats(x)
+    x, dtype = _floats(x)
     with np.errstate(invalid="ignore", divide="ignore"):
         x = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-        return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+        x = x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+    return x.astype(dtype, copy=False)
 
 
 def _log_less_target(logits: Any, targets: Any, *, ignore_index: int) -> Any:
-    if not logits.size:
+    if not _has_parts(logits):
         return None
     shifted, _, total = _powers(logits, -1)
     logs = reshape(log(total), shape=targets.shape)
@@ -130,12 +142,12 @@ def negative_log_likelihood(logits: Any, targets: Any, *, ignore_index: int) -> 
     >>> negative_log_likelihood(np.array([[1000.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([1000.])
     """
-    x, classes, ignored = _examples(logits, targets, ignore_index)
+    x, classes, ignored = _examples(wide(logits), targets, ignore_index)
     with np.errstate(invalid="ignore"):
         x = x - np.maximum.reduce(x, axis=1, keepdims=True)
         losses = np.log(np.add.reduce(np.exp(x), axis=1)) - x[np.arange(len(x)), classes]
     losses[ignored] = 0
-    return losses.reshape(targets.shape)
+    return losses.reshape(targets.shape).astype(logits.dtype, copy=False)
 
 
 def _examples(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Any, Any]:
@@ -152,8 +164,13 @@ def _counted(g: Any, targets: Any, ignore_index: int) -> Any:
     return where(not_equal(targets, ignore_index), g, 0)
 
 
+def _counted_rows(logits: Any, targets: Any, ignore_index: int) -> Any:
+    """The logits, but 0 where the target is ignored: there they may hold anything."""
+    return where(kept(not_equal(targets, ignore_index), logits, -1), logits, 0)
+
+
 def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -> Any:
-    if not logits.size:
+    if not _has_parts(logits):
         return None
     _, powers, total = _powers(logits, -1)
     error = less_one(powers / total, _counted_places(targets, logits, ignore_index))
@@ -167,7 +184,7 @@ def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -
     ),
     logits=lambda g, z, scale, logits, targets, ignore_index: (
         kept(_counted(scale, targets, ignore_index), logits, -1)
-        * _through_softmax(g, softmax(logits), -1)
+        * _through_softmax(g, softmax(_counted_rows(logits, targets, ignore_index)), -1)
     ),
 )
 def likelihood_gradient(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -> Any:
@@ -178,18 +195,37 @@ def likelihood_gradient(scale: Any, logits: Any, targets: Any, *, ignore_index: 
     >>> likelihood_gradient(np.ones(1), np.array([[0.0, 0.0]]), np.array([1]), ignore_index=-100)
     array([[ 0.5, -0.5]])
     """
-    x, classes, ignored = _examples(logits, targets, ignore_index)
+    x, classes, ignored = _examples(wide(logits), targets, ignore_index)
     error = softmax.forward(x, axis=1)
     error[np.arange(len(x)), classes] -= 1
     error *= scale.reshape(-1, 1)
     error[ignored] = 0
-    return error.reshape(logits.shape)
+    return error.reshape(logits.shape).astype(logits.dtype, copy=False)
 
 
 def _unscaled(scale: Any, logits: Any, targets: Any, ignore_index: int) -> Any:
     """The same for a scale of 1."""
     ones = astype(not_equal(targets, ignore_index), scale.dtype)
     return likelihood_gradient(ones, logits, targets, ignore_index=ignore_index)
+
+
+@op(
+    elementwise=True,
+    logits=lambda g, z, logits, positive, negative: (
+        g * (negative * sigmoid(logits) - positive * sigmoid(-logits))
+    ),
+    positive=lambda g, z, logits, positive, negative: g * softplus(-logits),
+    negative=lambda g, z, logits, positive, negative: g * softplus(logits),
+)
+def weighted_likelihood(logits: Any, positive: Any, negative: Any) -> Any:
+    """-positive log σ(x) - negative log(1 - σ(x)), entry by entry; what weighs 0 adds nothing.
+
+    >>> weighted_likelihood(np.array([-np.inf, 0.0]), np.array([0.0, 2.0]), 1.0)
+    array([0.        , 2.07944154])
+    """
+    with np.errstate(invalid="ignore"):  # 0 inf
+        mistaken = np.where(positive == 0, 0, positive * np.logaddexp(-logits, 0))
+        return mistaken + np.where(negative == 0, 0, negative * np.logaddexp(logits, 0))
 
 
 @op(

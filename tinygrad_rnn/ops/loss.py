@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from .elementwise import abs, clip, equal, not_equal, where
-from .likelihood import bernoulli_likelihood, log_softmax, negative_log_likelihood
+from .likelihood import (
+    bernoulli_likelihood,
+    log_softmax,
+    negative_log_likelihood,
+    weighted_likelihood,
+)
 from .op import array, composed
 from .parts import gather
 from .reduce import mean, sum
-from .shape import astype, checked
+from .shape import astype, checked, wide
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -63,7 +68,8 @@ def cross_entropy(
         counts = _counts(targets, weight, ignore_index)
         losses = losses if weight is None or label_smoothing else losses * counts
         if reduction == "mean":
-            return sum(losses) / sum(_in_dtype_of(losses, counts))
+            total = sum(wide(_in_dtype_of(losses, counts)))
+            return _in_dtype_of(losses, sum(wide(losses)) / total)
     return reduce_loss("cross_entropy", losses, reduction)
 
 
@@ -169,15 +175,15 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     _check_one_shape(name, "logits", logits, "targets", targets)
-    scale = None if weight is None else _weights(name, "weight", weight, logits)
-    if pos_weight is not None:
+    if pos_weight is None:
+        losses = bernoulli_likelihood(logits, targets)
+    else:
         targets = _in_dtype_of(logits, targets)
         positive = _weights(name, "pos_weight", pos_weight, logits) * targets
-        total = positive + (1 - targets)
-        targets = positive / where(equal(total, 0), 1, total)
-        scale = total if scale is None else scale * total
-    losses = bernoulli_likelihood(logits, targets)
-    return reduce_loss(name, losses if scale is None else losses * scale, reduction)
+        losses = weighted_likelihood(logits, positive, 1 - targets)
+    if weight is not None:
+        losses = losses * _weights(name, "weight", weight, logits)
+    return reduce_loss(name, losses, reduction)
 
 
 def _weights(name: str, which: str, weight: Any, logits: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .op import Term, composed, op
-from .shape import counted_axis, reshape, transpose
+from .shape import counted_axis, reshape, transpose, wide
 
 __all__ = [
     "concatenate",
@@ -253,9 +253,9 @@ def add_along_axis(x: Any, indices: Any, *, shape: tuple[int, ...], axis: int) -
     """
     places = list(np.ix_(*map(np.arange, shape)))
     places[axis] = indices
-    total = np.zeros(shape, x.dtype)
+    total = np.zeros(shape, wide(x).dtype)
     np.add.at(total, tuple(places), x)
-    return total
+    return total.astype(x.dtype, copy=False)
 
 
 @composed()

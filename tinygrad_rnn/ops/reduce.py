@@ -2,7 +2,8 @@
 # mypy: disable-error-code="has-type"
 """Operations that take many entries to one along some axes: sums, means, extremes, lengths.
 
-axis: None (all), an int or a tuple of ints; keepdims keeps the reduced axes with size 1.
+axis: None (all), an int or a tuple of ints; keepdims keeps the reduced axes with size 1. What is
+added up or counted of float16 is so in float32, in which 70,000 has a place.
 """
 
 from __future__ import annotations
@@ -13,10 +14,21 @@ from typing import Any
 
 import numpy as np
 
+from .elementary import sqrt
 from .elementwise import abs, equal, not_equal, sign, where
 from .op import composed, op
 from .parts import concatenate, stack
-from .shape import astype, broadcast_to, counted_axis, flip, reshape, squeeze, transpose
+from .shape import (
+    HALF,
+    astype,
+    broadcast_to,
+    counted_axis,
+    flip,
+    reshape,
+    squeeze,
+    transpose,
+    wide,
+)
 
 __all__ = ["cumsum", "max", "mean", "min", "norm", "prod", "std", "sum", "var"]
 
@@ -58,26 +70,39 @@ def _spread(g: Any, x: Any, axis: Axis) -> Any:
     return broadcast_to(g if axis is None else kept(g, x, axis), shape=x.shape)
 
 
-@op(x=lambda g, z, x, axis, keepdims: _spread(g, x, axis))
+def _sum_in_single(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    if x.dtype.char != HALF:
+        return None
+    return astype(sum(wide(x), axis=axis, keepdims=keepdims), x.dtype)
+
+
+@op(decomposition=_sum_in_single, x=lambda g, z, x, axis, keepdims: _spread(g, x, axis))
 def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Sum along the axes.
 
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
     """
+    if type(x) is np.ndarray and x.dtype.char == HALF:
+        return sum.forward(wide(x), axis=axis, keepdims=keepdims).astype(x.dtype)
     return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
+def _count(x: Any, z: Any) -> float:
+    """How many entries of x made one of z."""
+    return (x.size or 1) / (z.size or 1)
+
+
 def _sum_over_count(x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    if x.dtype.kind != "f" or not x.size:
+    if x.dtype.kind != "f" or x.dtype.char == HALF or not x.size:
         return None
     total = sum(x, axis=axis, keepdims=keepdims)
-    return total / (x.size / total.size)
+    return total / _count(x, total)
 
 
 @op(
     decomposition=_sum_over_count,
-    x=lambda g, z, x, axis, keepdims: _spread(g / ((x.size or 1) / (z.size or 1)), x, axis),
+    x=lambda g, z, x, axis, keepdims: _spread(wide(g) / _count(x, z), x, axis),
 )
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Mean along the axes.
@@ -90,7 +115,7 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _extreme(z: Any, x: Any, axis: Axis) -> Any:
     """Which entries are the result: 1 or 0, divided by how many there are; NaN counts as such."""
-    hit = astype(equal(x, kept(z, x, axis)) + not_equal(x, x), dtype=x.dtype)
+    hit = wide(astype(equal(x, kept(z, x, axis)) + not_equal(x, x), dtype=x.dtype))
     return hit / sum(hit, axis=axis, keepdims=True)
 
 
@@ -119,17 +144,18 @@ def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _deviations(x: Any, axis: Axis) -> Any:
+    x = wide(x)
     return x - mean(x, axis=axis, keepdims=True)
 
 
 def _freedom(x: Any, z: Any, ddof: float) -> float:
     """How many entries made one of the result, less ddof."""
-    return float(builtins.max((x.size or 1) / (z.size or 1) - ddof, 0))
+    return float(builtins.max(_count(x, z) - ddof, 0))
 
 
 @op(
     x=lambda g, z, x, axis, ddof, keepdims: (
-        kept(g, x, axis) * (2 * _deviations(x, axis)) / _freedom(x, z, ddof)
+        kept(2 * wide(g) / _freedom(x, z, ddof), x, axis) * _deviations(x, axis)
     )
 )
 def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -138,12 +164,14 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> var(np.array([1.0, 3.0, 5.0]), ddof=1)
     np.float64(4.0)
     """
-    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    x = np.asarray(x)
+    variance = np.var(wide(x), axis=axis, ddof=ddof, keepdims=keepdims)
+    return variance.astype(x.dtype) if x.dtype.char == HALF else variance
 
 
 @op(
     x=lambda g, z, x, axis, ddof, keepdims: (
-        kept(g * _inverse_or_zero(z), x, axis) * _deviations(x, axis) / _freedom(x, z, ddof)
+        kept(wide(g) / _freedom(x, z, ddof), x, axis) * _scores(x, z, axis, ddof)
     )
 )
 def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -152,13 +180,27 @@ def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     >>> std(np.array([1.0, 3.0, 5.0]), ddof=1)
     np.float64(2.0)
     """
-    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    x = np.asarray(x)
+    if x.dtype.char == HALF:
+        return std.forward(wide(x), axis=axis, ddof=ddof, keepdims=keepdims).astype(x.dtype)
+    with np.errstate(over="ignore"):
+        variance = np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    if _in_range(variance):
+        return np.sqrt(variance)
+    length = _scaled_norm(x - np.mean(x, axis=axis, keepdims=True), 2, axis, keepdims)
+    return length / math.sqrt(_freedom(x, length, ddof))
 
 
-def _inverse_or_zero(z: Any) -> Any:
-    """1 / z, but 0 where z is 0."""
-    zero = equal(z, 0)
-    return where(zero, 0, 1 / where(zero, 1, z))
+def _scores(x: Any, z: Any, axis: Axis, ddof: float) -> Any:
+    """The deviations over the standard deviation z, of float16 before it was rounded."""
+    if x.dtype.char == HALF:
+        z = std(wide(x), axis=axis, ddof=ddof)
+    return _deviations(x, axis) / kept(_or_inf(z), x, axis)
+
+
+def _or_inf(z: Any) -> Any:
+    """z, but infinity where z is 0: by which a quotient, and its slope, is 0."""
+    return where(equal(z, 0), math.inf, z)
 
 
 @composed()
@@ -173,11 +215,15 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     >>> norm(np.array([3.0, 4.0])), norm(np.array([3.0, -4.0]), ord=1)
     (np.float64(5.0), np.float64(7.0))
     """
+    if x.dtype.kind in "iub":
+        x = astype(x, float)
+    if x.dtype.char == HALF:
+        return astype(norm(wide(x), ord, axis, keepdims), x.dtype)
     axes = _as_tuple(x, axis)
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
         return _norm(x, axis=axis, keepdims=keepdims)
-    if len(axes) == 1 and ord in (np.inf, -np.inf):
-        return (max if ord > 0 else min)(abs(x), axis=axes, keepdims=keepdims)
+    if len(axes) == 1 and ord in (1, np.inf, -np.inf):
+        return {1: sum, np.inf: max, -np.inf: min}[ord](abs(x), axis=axes, keepdims=keepdims)
     if len(axes) == 1 and isinstance(ord, (int, float)) and ord:
         return _p_norm(x, p=ord, axis=axes, keepdims=keepdims)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
@@ -191,24 +237,56 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     )
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g * _inverse_or_zero(z), x, axis) * x)
+@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * (x / kept(_or_inf(z), x, axis)))
 def _norm(x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+    with np.errstate(over="ignore"):
+        total = sum.forward(np.square(x), axis=axis, keepdims=keepdims)
+    return np.sqrt(total) if _in_range(total) else _scaled_norm(x, 2, axis, keepdims)
 
 
 @op(
     x=lambda g, z, x, p, axis, keepdims: (
-        kept(g, x, axis) * sign(x) * _share(x, kept(z, x, axis)) ** (p - 1)
+        kept(g, x, axis) * (sign(x) * _power_of_share(x, kept(z, x, axis), p))
     )
 )
 def _p_norm(x: Any, *, p: float, axis: Axis, keepdims: bool) -> Any:
-    return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
+    with np.errstate(over="ignore", divide="ignore"):
+        total = sum.forward(np.abs(x) ** p, axis=axis, keepdims=keepdims)
+    return total ** (1 / p) if _in_range(total) else _scaled_norm(x, p, axis, keepdims)
 
 
-def _share(x: Any, z: Any) -> Any:
-    """|x| / z, but 1 where x is 0: there the derivative is 0 by the sign."""
-    zero = equal(x, 0)
-    return where(zero, 1, abs(x)) / where(zero, 1, z)
+def _in_range(total: Any) -> bool:
+    """Whether no sum of powers is infinite, or so small that powers may have underflown."""
+    if getattr(total, "dtype", np.dtype(object)).kind != "f":
+        return True
+    limits = np.finfo(total.dtype)
+    least = most = total
+    if total.ndim:
+        least, most = (f.reduce(total, axis=None, initial=1) for f in (np.fmin, np.fmax))
+    return not (least <= limits.tiny / limits.eps or most == np.inf)
+
+
+def _scaled_norm(x: Any, p: float, axis: Axis, keepdims: bool) -> Any:
+    """(Σ |x|^p)^(1/p), with entries divided by that which counts most, as LAPACK's nrm2 does."""
+    sizes = np.abs(x)
+    most, start = (np.max, 0) if p > 0 else (np.min, np.inf)
+    scale = most(sizes, axis=axis, keepdims=True, initial=start)
+    scale = np.where((scale > 0) & (scale < np.inf), scale, 1)
+    with np.errstate(divide="ignore", over="ignore"):
+        z = np.sum((sizes / scale) ** p, axis=axis, keepdims=True) ** (1 / p)
+    z = scale * z
+    return z if keepdims else np.squeeze(z, axis=axis)[()]
+
+
+def _power_of_share(x: Any, z: Any, p: float) -> Any:
+    """(|x| / z)^(p - 1) in ways that stay in range; where x is 0 the sign makes 0 of it."""
+    if p < 0:
+        return (z / where(equal(x, 0), 1, abs(x))) ** (1 - p)
+    if p > 2:
+        return (abs(x) / _or_inf(z)) ** (p - 1)
+    z = where(equal(z, 0), 1, z)
+    size = where(equal(x, 0), z, abs(x))
+    return (sqrt(size) / sqrt(z)) ** (2 * (p - 1))  # 1e-200 / 1e200 alone would be 0
 
 
 @composed()
@@ -268,4 +346,5 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
 
 @op(x=lambda g, z, x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis))
 def _cumsum(x: Any, *, axis: int) -> Any:
-    return np.cumsum(x, axis=axis)
+    sums = np.cumsum(wide(x), axis=axis)
+    return sums.astype(x.dtype) if x.dtype.char == HALF else sums
