@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -28,16 +28,36 @@ def package_modules() -> list[ModuleType]:
 
 @cache
 def public() -> dict[str, Any]:
-    """What stands in any `__all__` and is no module, once, by its shortest path."""
-    found: dict[str, Any] = {}
-    by_identity: set[int] = set()
-    for module in sorted(package_modules(), key=lambda module: module.__name__.count(".")):
+    """What stands in any `__all__` and is no module, once.
+
+    By the path that one types behind `tg.`; what no path of public modules leads to, by its bare
+    name.
+    """
+    found = dict(_reached(tg, ""))
+    known = set(map(id, found.values()))
+    for module in package_modules():
         for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
-            if not isinstance(value, ModuleType) and id(value) not in by_identity:
-                by_identity.add(id(value))
-                found[f"{module.__name__}.{name}"] = value
+            if not isinstance(value, ModuleType) and id(value) not in known:
+                known.add(id(value))
+                path = module.__name__.removeprefix(f"{tg.__name__}.")
+                found[f"{path}.{name}" if name in found else name] = value
     return found
+
+
+def _reached(module: ModuleType, path: str) -> Iterator[tuple[str, Any]]:
+    """The public names of a module and of those in it, with their paths, first ones first."""
+    values = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    known: set[int] = set()
+    for name, value in values.items():
+        if not isinstance(value, ModuleType):
+            yield path + name, value
+            known.add(id(value))
+    for name, value in values.items():
+        if isinstance(value, ModuleType):
+            for inner, x in _reached(value, f"{path}{name}."):
+                if id(x) not in known:
+                    yield inner, x
 
 
 def public_kinds(base: type[Any]) -> dict[str, type[Any]]:
