@@ -279,7 +279,8 @@ def test_the_state_of_an_lstm_is_a_pair() -> None:
     """dL/d(h_1, c_1) is dL/d(h_3, c_3) times the Jacobians, (B, 2H, 2H) each."""
     cell, rng = tg.nn.LSTMCell(I, H, rng=0), RNG(0)
     state, states = None, []
-    for x in rng.normal(size=(3, B, I)):
+    steps = rng.normal(size=(3, B, I))
+    for x in steps:
         state = cell(x, state)
         states.append(state)
     h, c = (tg.Tensor(part.data, requires_grad=True) for part in states[0])
@@ -293,6 +294,10 @@ def test_the_state_of_an_lstm_is_a_pair() -> None:
     np.testing.assert_allclose(np.einsum("bi,bij->bj", g, J), expected, rtol=1e-10, atol=1e-13)
     chain = bptt.jacobians(states)
     assert chain.each[0].shape == (B, 2 * H, 2 * H)
+    for state, x, J in zip(states, steps[1:], chain.each, strict=False):
+        old = tuple(tg.Tensor(part.data, requires_grad=True) for part in state)
+        alone = bptt.jacobians([old, cell(x, old)]).each[0]  # h_t's own use of c_t does not count
+        np.testing.assert_allclose(J, alone, rtol=1e-12, atol=1e-15)
     assert chain.norms.shape == chain.products.shape == (2, B)
 
 

@@ -1,117 +1,14 @@
-"""Initial values: their range, spread and structure, and where they are written."""
+"""Initial values of special structure; what all share is in tests/tables/test_inits.py."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.nn import init
-
-SHAPE = (40, 30, 5)  # fan_in 150, fan_out 200
-SPREADS: list[tuple[Any, dict[str, Any], str, float]] = [
-    (init.uniform_, {"a": -2.0, "b": 2.0}, "uniform", 2 / math.sqrt(3)),
-    (init.normal_, {"std": 0.3}, "normal", 0.3),
-    (init.xavier_uniform_, {"gain": 3.0}, "uniform", 3 * math.sqrt(2 / 350)),
-    (init.xavier_normal_, {"gain": 3.0}, "normal", 3 * math.sqrt(2 / 350)),
-    (init.kaiming_uniform_, {}, "uniform", math.sqrt(2 / 150)),
-    (init.kaiming_normal_, {}, "normal", math.sqrt(2 / 150)),
-    (init.kaiming_uniform_, {"a": 1.0}, "uniform", math.sqrt(1 / 150)),
-    (init.kaiming_normal_, {"mode": "fan_out"}, "normal", math.sqrt(2 / 200)),
-    (init.kaiming_normal_, {"nonlinearity": "tanh"}, "normal", 5 / 3 / math.sqrt(150)),
-    (init.kaiming_uniform_, {"mode": "fan_out", "nonlinearity": "linear"}, "uniform",
-     math.sqrt(1 / 200)),
-]  # fmt: skip
-every_spread = pytest.mark.parametrize(("fill", "settings", "kind", "std"), SPREADS)
-RANDOM = [init.uniform_, init.normal_, init.xavier_uniform_, init.xavier_normal_,
-          init.kaiming_uniform_, init.kaiming_normal_, init.orthogonal_]  # fmt: skip
-FILLS = [*RANDOM, init.ones_, init.zeros_, lambda x: init.constant_(x, 0.5)]
-
-
-@every_spread
-def test_numbers_are_spread_as_the_formula_says(
-    fill: Any, settings: dict[str, Any], kind: str, std: float
-) -> None:
-    """Mean 0, the formula's standard deviation, and the shape of their distribution."""
-    x = fill(tg.Tensor(np.zeros(SHAPE)), **settings, rng=0).data
-
-    assert x.std() == pytest.approx(std, rel=0.03)
-    assert abs(x.mean()) < 0.05 * std
-    largest = np.abs(x).max() / std
-    assert largest <= math.sqrt(3) if kind == "uniform" else largest > 3
-
-
-def test_uniform_and_normal_numbers_may_lie_anywhere() -> None:
-    """Between a and b, around the mean."""
-    x = init.uniform_(tg.Tensor(np.zeros(1000)), 5.0, 6.0, rng=0).data
-    y = init.normal_(tg.Tensor(np.zeros(1000)), 5.0, 0.1, rng=0).data
-
-    assert 5 <= x.min() < 5.01 < 5.99 < x.max() <= 6
-    assert y.mean() == pytest.approx(5, abs=0.01)
-
-
-def test_constants() -> None:
-    """One number everywhere."""
-    x = tg.Tensor(np.arange(3.0))
-
-    assert init.ones_(x).data.tolist() == [1, 1, 1]
-    assert init.zeros_(x).data.tolist() == [0, 0, 0]
-    assert init.constant_(x, -0.5).data.tolist() == [-0.5, -0.5, -0.5]
-
-
-@pytest.mark.parametrize("fill", FILLS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_values_are_written_in_place(fill: Any, dtype: Any) -> None:
-    """Into the tensor's own array and dtype; the tape notices; the tensor is returned."""
-    tensor = tg.nn.Parameter(np.full((4, 3), 7.0), dtype=dtype)
-    array, loss = tensor.data, tg.sum(tensor * tensor)
-
-    assert fill(tensor) is tensor
-
-    assert tensor.data is array
-    assert tensor.dtype == dtype
-    assert not np.any(array == 7)
-    with pytest.raises(RuntimeError, match="written after it was recorded"):
-        loss.backward()
-
-
-@pytest.mark.parametrize("fill", RANDOM)
-def test_random_numbers_come_from_the_rng(fill: Any) -> None:
-    """A seed gives the same numbers again, a generator goes on, and without one they differ."""
-    rng = np.random.default_rng(3)
-    x, y, z, u, v = (
-        fill(tg.Tensor(np.zeros((3, 3))), **given).data
-        for given in ({"rng": 3}, {"rng": rng}, {"rng": rng}, {}, {})
-    )
-
-    np.testing.assert_array_equal(x, y)
-    assert not np.array_equal(y, z)
-    assert not np.array_equal(u, v)
-
-
-@pytest.mark.parametrize("fill", FILLS)
-def test_only_leaf_tensors_of_floats_can_be_filled(fill: Any) -> None:
-    """Not arrays, not results; integers take no fractions."""
-    leaf = tg.Tensor(np.ones((2, 2)), requires_grad=True)
-
-    with pytest.raises(TypeError, match="needs a Tensor to write into, not a ndarray"):
-        fill(np.ones((2, 2)))
-    with pytest.raises(RuntimeError, match="a result of multiply cannot be written"):
-        fill(leaf * 2)
-    with pytest.raises(TypeError, match="same_kind"):
-        fill(tg.Tensor([[1, 2], [3, 4]]))
-
-
-@pytest.mark.parametrize("fill", RANDOM[2:])
-def test_fans_need_two_axes(fill: Any) -> None:
-    """A vector has no fan_in; without entries there is nothing to do."""
-    with pytest.raises(ValueError, match=rf"{fill.__name__}: the tensor has shape \(3,\)"):
-        fill(tg.Tensor(np.zeros(3)))
-    for shape in [(0, 3), (3, 0), (0, 0)]:
-        assert fill(tg.Tensor(np.zeros(shape))).shape == shape
 
 
 def test_other_modes_and_nonlinearities_are_refused() -> None:

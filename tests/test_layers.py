@@ -77,41 +77,6 @@ def test_a_layer_is_its_cell_step_by_step(kind: str, bias: bool, unroll: bool) -
         assert_near(found.data[0], right.data, 1e-14)
 
 
-def lstm(x: np.ndarray, h: np.ndarray, c: np.ndarray, p: dict[str, np.ndarray]) -> Any:
-    """One step of an LSTM in NumPy, gate by gate."""
-    gates = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
-    i, f, g, o = (gates[:, k * H : (k + 1) * H] for k in range(4))
-    c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-    return _sigmoid(o) * np.tanh(c), c
-
-
-def gru(x: np.ndarray, h: np.ndarray, p: dict[str, np.ndarray], after: bool) -> np.ndarray:
-    """One step of a GRU in NumPy, gate by gate."""
-    W, U = (np.split(p[name], 3) for name in ("weight_ih", "weight_hh"))
-    b, d = (np.split(p[name], 3) for name in ("bias_ih", "bias_hh"))
-    r, z = (_sigmoid(x @ W[k].T + b[k] + h @ U[k].T + d[k]) for k in (0, 1))
-    inner = r * (h @ U[2].T + d[2]) if after else (r * h) @ U[2].T + d[2]
-    n = np.tanh(x @ W[2].T + b[2] + inner)
-    return (1 - z) * n + z * h
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-@pytest.mark.parametrize("kind", ["LSTM", "GRU", "GRU reset before"])
-def test_cells_compute_their_equations(kind: str) -> None:
-    """Gate by gate, in the order i f g o or r z n of the rows."""
-    cell = CELLS[kind](I, H, rng=0)
-    p, x, start = cell.state_dict(), sequence()[0], states(kind, B, H)
-
-    found = parts(cell(x, as_state(kind, start)))
-
-    expected = lstm(x, *start, p) if kind == "LSTM" else (gru(x, *start, p, kind == "GRU"),)
-    for a, b in zip(found, expected, strict=True):
-        assert_near(a.data, b, 1e-14)
-
-
 @every_layer
 def test_without_an_initial_state_it_is_zero(kind: str) -> None:
     """As with zeros given, in the parameters' dtype."""

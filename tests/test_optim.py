@@ -1,11 +1,10 @@
-"""Optimisers against their formulas, step by step."""
+"""What all optimisers share; their formulas are in tests/tables/optimisers.py."""
 
 from __future__ import annotations
 
 import copy
 import json
 import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,121 +12,11 @@ import pytest
 
 import tinygrad_rnn as tg
 
+from .tables.found import public_kinds
+from .tables.optimisers import SETTINGS
+
 GRADIENTS = np.random.default_rng(0).normal(size=(6, 4))
 START = np.linspace(-1.0, 1.0, 4)
-
-
-def run(kind: Callable[..., tg.optim.Optimizer], **settings: Any) -> np.ndarray:
-    """The parameter after six steps with given gradients."""
-    parameter = tg.nn.Parameter(START)
-    optimizer = kind([parameter], **settings)
-    for gradient in GRADIENTS:
-        parameter.grad = tg.Tensor(gradient)
-        optimizer.step()
-    return parameter.data
-
-
-@pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_sgd_follows_its_formula(nesterov: bool, weight_decay: float) -> None:
-    """v = momentum v + g, and p -= lr v, or lr (g + momentum v) for nesterov."""
-    p, v = START.copy(), np.zeros(4)
-    for g in GRADIENTS:
-        g = g + weight_decay * p
-        v = 0.9 * v + g
-        p = p - 0.1 * (g + 0.9 * v if nesterov else v)
-
-    found = run(tg.optim.SGD, lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=weight_decay)
-
-    np.testing.assert_allclose(found, p, rtol=1e-14)
-
-
-def test_dampening_weakens_all_but_the_first_gradient() -> None:
-    """The first v is g itself, as in PyTorch."""
-    p, v = START.copy(), None
-    for g in GRADIENTS:
-        v = g if v is None else 0.9 * v + 0.5 * g
-        p = p - 0.1 * v
-
-    np.testing.assert_allclose(
-        run(tg.optim.SGD, lr=0.1, momentum=0.9, dampening=0.5), p, rtol=1e-14
-    )
-
-
-def test_adagrad_follows_its_formula() -> None:
-    """s += g², p -= lr/(1 + (step-1) lr_decay) g/(sqrt(s) + eps)."""
-    p, s = START.copy(), np.full(4, 0.2)
-    for step, g in enumerate(GRADIENTS):
-        g = g + 0.1 * p
-        s = s + g * g
-        p = p - 0.1 / (1 + step * 0.3) * g / (np.sqrt(s) + 1e-10)
-
-    found = run(
-        tg.optim.Adagrad, lr=0.1, lr_decay=0.3, weight_decay=0.1, initial_accumulator_value=0.2
-    )
-
-    np.testing.assert_allclose(found, p, rtol=1e-14)
-
-
-def test_adam_follows_its_formula() -> None:
-    """Running means of g and g², both corrected for their start at 0."""
-    p, m, v = START.copy(), np.zeros(4), np.zeros(4)
-    for step, g in enumerate(GRADIENTS, start=1):
-        g = g + 0.1 * p
-        m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g * g
-        p = p - 0.1 * (m / (1 - 0.8**step)) / (np.sqrt(v / (1 - 0.9**step)) + 1e-8)
-
-    found = run(tg.optim.Adam, lr=0.1, betas=(0.8, 0.9), weight_decay=0.1)
-
-    np.testing.assert_allclose(found, p, rtol=1e-13)
-
-
-def test_amsgrad_divides_by_the_largest_mean_square_so_far() -> None:
-    """The largest v before its correction, as in PyTorch."""
-    p, m, v, largest = START.copy(), np.zeros(4), np.zeros(4), np.zeros(4)
-    for step, g in enumerate(GRADIENTS, start=1):
-        m, v = 0.8 * m + 0.2 * g, 0.5 * v + 0.5 * g * g
-        largest = np.maximum(largest, v)
-        p = p - 0.1 * (m / (1 - 0.8**step)) / (np.sqrt(largest / (1 - 0.5**step)) + 1e-8)
-
-    found = run(tg.optim.Adam, lr=0.1, betas=(0.8, 0.5), amsgrad=True)
-
-    np.testing.assert_allclose(found, p, rtol=1e-13)
-
-
-def test_adamw_shrinks_the_parameter_itself() -> None:
-    """p -= lr weight_decay p; the running means are those of the bare gradient."""
-    p, m, v = START.copy(), np.zeros(4), np.zeros(4)
-    for step, g in enumerate(GRADIENTS, start=1):
-        p = p - 0.1 * 0.3 * p
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        p = p - 0.1 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-
-    np.testing.assert_allclose(run(tg.optim.AdamW, lr=0.1, weight_decay=0.3), p, rtol=1e-13)
-
-
-@pytest.mark.parametrize("centered", [False, True])
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_rmsprop_follows_its_formula(momentum: float, centered: bool) -> None:
-    """s is the mean of g², less the squared mean of g if centered; steps go through momentum."""
-    p, s, m, v = START.copy(), np.zeros(4), np.zeros(4), np.zeros(4)
-    for g in GRADIENTS:
-        g = g + 0.1 * p
-        s, m = 0.8 * s + 0.2 * g * g, 0.8 * m + 0.2 * g
-        v = momentum * v + g / (np.sqrt(s - m * m if centered else s) + 1e-3)
-        p = p - 0.1 * v
-
-    found = run(
-        tg.optim.RMSprop,
-        lr=0.1,
-        alpha=0.8,
-        eps=1e-3,
-        weight_decay=0.1,
-        momentum=momentum,
-        centered=centered,
-    )
-
-    np.testing.assert_allclose(found, p, rtol=1e-13)
 
 
 def test_a_variance_that_rounds_below_0_is_0() -> None:
@@ -141,17 +30,7 @@ def test_a_variance_that_rounds_below_0_is_0() -> None:
     assert np.isfinite(parameter.data).all()
 
 
-KINDS = [tg.optim.SGD, tg.optim.Adagrad, tg.optim.RMSprop, tg.optim.Adam, tg.optim.AdamW]
-SETTINGS: list[tuple[Any, dict[str, Any]]] = [
-    *((kind, {"lr": 0.1}) for kind in KINDS),
-    (tg.optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
-    (tg.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
-    (tg.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1}),
-    (tg.optim.Adagrad, {"lr": 0.1, "initial_accumulator_value": 0.5}),
-    (tg.optim.RMSprop, {"lr": 0.1, "momentum": 0.9, "centered": True, "weight_decay": 0.1}),
-    (tg.optim.Adam, {"lr": 0.1, "amsgrad": True, "weight_decay": 0.1}),
-    (tg.optim.AdamW, {"lr": 0.1, "amsgrad": True}),
-]
+KINDS = list(public_kinds(tg.optim.Optimizer).values())
 every_setting = pytest.mark.parametrize(("kind", "settings"), SETTINGS, ids=str)
 
 
@@ -408,18 +287,6 @@ def test_a_learning_rate_out_of_range_is_named(kind: Any, value: Any) -> None:
 
     np.testing.assert_array_equal(w.data, START)
     assert optimizer.state == {}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_number_among_the_settings_is_checked(kind: Any) -> None:
-    """None may be negative or NaN, and each is named."""
-    parameter = tg.nn.Parameter(START)
-    defaults = kind([parameter]).defaults
-    for name in [name for name, value in defaults.items() if isinstance(value, float)]:
-        with pytest.raises(ValueError, match=f"{name} is -1"):
-            kind([parameter], **{name: -1})
-        with pytest.raises(ValueError, match=f"{name} is nan"):
-            kind([parameter], **{name: np.nan})
 
 
 def test_unknown_settings_are_refused() -> None:

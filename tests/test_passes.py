@@ -99,6 +99,22 @@ SIMPLER: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
         lambda x: x.reshape(2, 2, 4).sum(1).sum(1),
         ["reshape", "sum"],
     ),
+    "a sum that keeps its axes stays": (
+        lambda x: x.reshape(2, 2, 4).sum(0, keepdims=True).sum(1),
+        ["reshape", "sum", "sum"],
+    ),
+    "so does a sum of a sum that keeps its own": (
+        lambda x: x.sum(0).sum(0, keepdims=True),
+        ["sum", "sum"],
+    ),
+    "axes of size 1 that were summed over and others go together": (
+        lambda x: x.reshape(4, 1, 4).sum(2).reshape(4),
+        ["reshape", "sum"],
+    ),
+    "larger axes of a sum stay apart": (
+        lambda x: x.reshape(2, 2, 4).sum(0).reshape(8),
+        ["reshape", "sum", "reshape"],
+    ),
     "a sum over an axis of size 1 is a reshape": (
         lambda x: x.reshape(4, 1, 4).sum(1) * 2,
         ["multiply"],
@@ -165,6 +181,20 @@ def test_rules_of_simplified(f: Callable[[Any], Any], expected: list[str]) -> No
     """Each leaves the operations that are needed, and the values as they are."""
     program = traced(f, random(4, 4))
     assert sorted(names(after(simplified, program, 1e-15))) == sorted(expected)
+
+
+def test_ones_of_a_wider_dtype_widen() -> None:
+    """A float32 times or divided by float64 ones is float64, and no detour."""
+    ones = np.ones((4, 4))
+    program = traced(lambda x: (x * ones, ones * x, x / ones), random(4, 4).astype("f4"))
+    result = after(simplified, program)
+    assert [x.dtype for x in result.outputs] == [np.dtype(float)] * 3
+
+
+def test_sums_of_truths_over_an_axis_of_size_1_are_counts() -> None:
+    """They are integers, so such a sum is no reshape."""
+    program = traced(lambda x: (x > 0).reshape(4, 1, 4).sum(1), random(4, 4))
+    assert len(of(after(simplified, program), "sum")) == 1
 
 
 def test_parts_put_together_are_a_stack() -> None:
@@ -333,6 +363,15 @@ def test_a_sum_of_numbers_keeps_its_dtype() -> None:
     """float32, also where numbers meet first."""
     program = traced(lambda x: tg.sin(x) * 0.5 * 0.25 + 1.0 + 2.0, random(3).astype("f4"))
     assert deep_check(after(reassociated, program, 1e-6), [random(3).astype("f4")])[0].dtype == "f4"
+
+
+@pytest.mark.parametrize("op", [tg.add, tg.multiply], ids=lambda op: op.name)
+def test_terms_of_several_dtypes_stay_in_their_order(op: Any) -> None:
+    """(sin h + x) + y with h alone in float64 is no h + (x + y), whose sum would be float32."""
+    x, y = random(2, 3, 4).astype("f4")
+    program = traced(lambda h, x, y: op(op(tg.sin(h), x), y), random(3, 4), x, y)
+    result = after(reassociated, program, 1e-15)
+    assert names(result) == names(program)
 
 
 def test_partial_sums_that_are_read_stay() -> None:

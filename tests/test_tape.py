@@ -130,6 +130,29 @@ def test_intermediate_gradients_are_kept_on_request_alone() -> None:
     np.testing.assert_array_equal(x.grad.data, [12, 24])
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("extra", [0.0, 2.0], ids=["products alone", "and another use"])
+def test_a_transposed_weight_has_a_gradient_on_request(extra: float, create_graph: bool) -> None:
+    """Products that wait for it are added up there, before they go on to the weight itself."""
+    rng = np.random.default_rng(0)
+    W, xs = leaf(rng.normal(size=(7, 8))), [leaf(rng.normal(size=(2, 8))) for _ in range(5)]
+
+    def loss(V: Any) -> Any:
+        products = sum((tg.tanh(x @ V) * k).sum() for k, x in enumerate(xs))
+        return products + extra * (V * V).sum() if extra else products
+
+    V = W.T
+    slopes = [k * (1 - np.tanh(x.data @ V.data) ** 2) for k, x in enumerate(xs)]
+    right = sum(x.data.T @ s for x, s in zip(xs, slopes, strict=True)) + 2 * extra * V.data
+    for chosen in (V, (V, W)):
+        for found, x in zip(tg.grad(loss(V), chosen), (V, W), strict=False):
+            assert_near(found.data, right if x is V else right.T, 1e-13)
+    V.retain_grad()
+    loss(V).backward(create_graph=create_graph)
+    assert_near(V.grad.data, right, 1e-13)
+    assert_near(W.grad.data, right.T, 1e-13)
+
+
 def test_an_output_may_retain_its_gradient() -> None:
     """The gradient of the tensor that backward starts from is the cotangent, in an own array."""
     y = leaf([1, 2]) * 2

@@ -13,7 +13,7 @@ from ..engine.tape import pullback, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
 from .influence import Truncated, influence
-from .walk import check_on_tape, checked_loss
+from .walk import check_on_tape, checked_loss, in_a_line
 
 SHADES = " .:-=+*#%@"  # from least to most
 
@@ -37,12 +37,13 @@ class Heatmap(NamedTuple):
         """
         logs, low, high = self._logs()
         levels = (logs - low) / ((high - low) or 1) * (len(SHADES) - 2)
-        width = max(map(len, self.rows), default=0)
+        rows = [in_a_line(name) for name in self.rows]
+        width = max(map(len, rows), default=0)
         lines = [
             f"{self.title}, t = 1 to {self.values.shape[1]}, from {10**low:.0e} ({SHADES[1]}) to "
             f"{10**high:.0e} ({SHADES[-1]}), blank: 0"
         ]
-        for name, row in zip(self.rows, levels, strict=True):
+        for name, row in zip(rows, levels, strict=True):
             shades = [SHADES[1 + round(x)] if np.isfinite(x) else SHADES[0] for x in row.tolist()]
             lines.append(f"{name:{width}} |{''.join(shades)}|")
         return "\n".join(lines)
@@ -63,7 +64,8 @@ class Heatmap(NamedTuple):
             extent=(0.5, T + 0.5, len(self.rows) - 0.5, -0.5),
         )
         every = range(0, len(self.rows), 1 + len(self.rows) // 20)
-        axes.set_yticks(list(every), [self.rows[k] for k in every])
+        names = [self.rows[k].encode(errors="replace").decode() for k in every]
+        axes.set_yticks(list(every), names, parse_math=False)
         axes.set(title=self.title, xlabel="time step t")
         figure.colorbar(image, label="log10 of the norm")
         figure.savefig(path, dpi=150)

@@ -11,7 +11,7 @@ from ..engine.tape import tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
 from .mistakes import Derivation, candidates, clipped, factors, one_example
-from .walk import check_on_tape, checked_loss, walk
+from .walk import check_on_tape, checked_loss, in_a_line, walk
 
 
 class Verdict(NamedTuple):
@@ -53,11 +53,14 @@ class Report(NamedTuple):
         return self.first.mistakes[0] if self.first and self.first.mistakes else None
 
     def __str__(self) -> str:
-        width = max(len(verdict.name) for verdict in self.verdicts)
-        lines = [f"{verdict.name:{width}}  {_said(verdict)}" for verdict in self.verdicts]
+        names = [in_a_line(verdict.name) for verdict in self.verdicts]
+        width = max(map(len, names))
+        said = zip(names, map(_said, self.verdicts), strict=True)
+        lines = [f"{name:{width}}  {words}" for name, words in said]
         if self.first is None:
             return "\n".join([*lines, f"All {len(lines)} agree."])
-        lines.append(f"Look at {self.first.name} first: on the way back it is the first wrong one.")
+        name = in_a_line(self.first.name)
+        lines.append(f"Look at {name} first: on the way back it is the first wrong one.")
         lines += [f"  {mistake}" for mistake in self.first.mistakes[:1]]
         lines += [f"  or: {mistake}" for mistake in self.first.mistakes[1:]]
         return "\n".join(lines)

@@ -83,8 +83,8 @@ def jacobians(states: Sequence[State]) -> Jacobians:
 
     states: two or more, in order of time; of an LSTM tuples (h_t, c_t), since h_t also depends on
     c_{t-1}. A state is held fixed where a later one is differentiated by it.
-    Raises: ValueError for less than two, RuntimeError where a state does not depend on the one
-    before it.
+    Raises: ValueError for less than two, TypeError for what is no Tensor, RuntimeError where a
+    state does not depend on the one before it.
 
     >>> h_1 = Tensor([[1.0, 1.0]], requires_grad=True)
     >>> h_2 = h_1 * np.array([0.5, 3.0])
@@ -96,11 +96,19 @@ def jacobians(states: Sequence[State]) -> Jacobians:
     if len(states) < 2:
         raise ValueError(f"jacobians: there are {len(states)} states; give two or more")
     parts = [state if isinstance(state, tuple) else (state,) for state in states]
+    for t, state in enumerate(parts, 1):
+        for h in state:
+            _check_tensor("jacobians", f"state {t}", h)
     each = [_jacobian(t, new, old) for t, (old, new) in enumerate(pairwise(parts), 2)]
     products = [each[-1]]
     for J in reversed(each[:-1]):
         products.append(products[-1] @ J)
     return Jacobians(each, _spectral(each), _spectral(products[::-1]))
+
+
+def _check_tensor(name: str, what: str, h: Any) -> None:
+    if not isinstance(h, Tensor):
+        raise TypeError(f"{name}: {what} must be a Tensor, not {type(h).__name__}")
 
 
 def _jacobian(t: int, new: tuple[Tensor, ...], old: tuple[Tensor, ...]) -> Array:
@@ -137,6 +145,7 @@ def immediate(h: Tensor, W: Tensor, held: Iterable[Tensor] | None = None) -> Par
     >>> immediate(h, W).immediate.item(), immediate(h, W).total.item()
     (0.25, 0.75)
     """
+    _check_tensor("immediate", "h", h)
     nodes = tape(h)
     check_on_tape("immediate", "W", W, set(nodes))
     fixed = set(held or ())
@@ -156,7 +165,7 @@ def truncation(loss_fn: Callable[[int | None], Tensor], ks: Iterable[int]) -> di
     """For each k how the gradient that is cut off every k steps compares with the full one.
 
     loss_fn: loss_fn(k) gives the loss computed with the state detached every k steps, of one set
-    of leaves; loss_fn(None) without. All leaves are taken as one vector.
+    of leaves; loss_fn(None) without. ks: the lengths to try. All leaves are taken as one vector.
     Raises: as `contributions` for a loss of several entries or without leaves.
 
     >>> w = Tensor(0.5, requires_grad=True)

@@ -94,6 +94,15 @@ def checked_loss(name: str, loss: Any) -> Array:
     return np.ones(loss.shape, loss.dtype)
 
 
+def in_a_line(name: str) -> str:
+    r"""A name without line breaks, for texts of one line each.
+
+    >>> in_a_line("W\nof h")
+    'W of h'
+    """
+    return " ".join(name.splitlines())
+
+
 def check_on_tape(name: str, what: str, tensor: Any, nodes: Collection[Node]) -> None:
     """Raises: TypeError for no Tensor, RuntimeError for one that the loss does not depend on."""
     if not isinstance(tensor, Tensor):

@@ -311,7 +311,7 @@ def unvec(v: Any, shape: tuple[int, ...], order: str = "F") -> Any:
 def commutation_matrix(m: int, n: int, *, dtype: Any = float) -> Array:
     """K, (m·n, m·n), for which K vec(A) = vec(Aᵀ) for every A of shape (m, n); vec stacks columns.
 
-    Its transpose, which is its inverse, is `commutation_matrix(n, m)`. Equation: (49).
+    dtype: of K. Its transpose, which is its inverse, is `commutation_matrix(n, m)`. Equation: (49).
     Raises: ValueError where m or n is negative.
 
     >>> A = np.arange(6.0).reshape(2, 3)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..bptt.time import step_of
-from ..bptt.walk import check_on_tape, checked_loss
+from ..bptt.walk import check_on_tape, checked_loss, in_a_line
 from ..engine.tape import needs_of_wanted, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
@@ -80,7 +80,8 @@ class Derivation:
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
         keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
-        return next((self._called[key][0] for key in keys if key in self._called), "x")
+        called = next((self._called[key][0] for key in keys if key in self._called), "x")
+        return in_a_line(called)
 
     def formula(self, node: Tensor) -> Formula:
         """How a Tensor of the tape is computed: text and LaTeX; of a leaf its name."""

@@ -21,9 +21,11 @@ def grad(
     """The gradients of sum(grad_outputs * outputs) by the inputs; `.grad` stays as it is.
 
     outputs, inputs: a Tensor or several. grad_outputs: for each output an array of its shape, or
-    None for an output of one entry. Result: for each input a Tensor of its shape and dtype; None
-    where allow_unused and the outputs do not depend on it.
-    Raises: RuntimeError where an input needs no gradient or was not used.
+    None for an output of one entry. create_graph: gradients are recorded and can be differentiated
+    again. Result: for each input a Tensor of its shape and dtype; None where allow_unused and the
+    outputs do not depend on it.
+    Raises: TypeError for what is no Tensor, RuntimeError where an input needs no gradient or was
+    not used.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> grad((x * x).sum(), x)
@@ -31,6 +33,9 @@ def grad(
     """
     sources = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     results = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    for x in (*results, *sources):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"grad: {x!r:.60} is a {type(x).__name__}, and must be a Tensor")
     seeds = [grad_outputs] if isinstance(outputs, Tensor) else grad_outputs or [None] * len(results)
     if len(seeds) != len(results):
         raise ValueError(f"grad: {len(results)} outputs, but grad_outputs has {len(seeds)} arrays")

@@ -106,6 +106,8 @@ class scope:
     __slots__ = ("_label",)
 
     def __init__(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"scope: the label is {label!r:.60}; it must be a string")
         self._label = label
 
     def __enter__(self) -> Mode:

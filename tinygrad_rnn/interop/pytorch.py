@@ -43,7 +43,9 @@ def load_torch_state_dict(model: Module, state: Mapping[str, Any]) -> None:
 
 
 def _check(caller: str, model: Module) -> None:
-    """Raises: TypeError where PyTorch would compute something else with the same weights."""
+    """Raises: TypeError for no Module, or where PyTorch would compute something else with it."""
+    if not isinstance(model, Module):
+        raise TypeError(f"{caller}: the model must be a Module, not {type(model).__name__}")
     for module in model.modules():
         if isinstance(module, (GRU, GRUCell)) and not module.reset_after:
             raise TypeError(

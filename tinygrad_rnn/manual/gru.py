@@ -24,6 +24,14 @@ from numpy.typing import ArrayLike
 from .lstm import Weights, prepare, sigmoid, summed, to_input
 from .records import Array
 
+__all__ = [
+    "Forward",
+    "Gradients",
+    "Result",
+    "Step",
+    "run",
+]
+
 
 class Gradients(NamedTuple):
     """dL/dA for everything A that went in, each in the shape of its A; x is (T, B, I)."""

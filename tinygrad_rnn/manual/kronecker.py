@@ -13,6 +13,23 @@ import numpy as np
 
 from .records import Array
 
+__all__ = [
+    "batch_by_vec_W",
+    "entries",
+    "examples_of_columns",
+    "examples_of_rows",
+    "gradient_by_vec_W",
+    "gradient_by_vec_WT",
+    "product_by_vec_W",
+    "product_by_vec_WT",
+    "rows_by_vec_W",
+    "state_by_vec_W",
+    "state_by_vec_WT",
+    "sum_over_entries",
+    "unvec",
+    "vec",
+]
+
 
 def vec(A: Array) -> Array:
     """The columns of A, (m, n), one below the other, (m·n, 1).

@@ -20,6 +20,15 @@ from numpy.typing import ArrayLike
 
 from .records import Array, Sizes, floating
 
+__all__ = [
+    "Forward",
+    "Gradients",
+    "Result",
+    "Step",
+    "Weights",
+    "run",
+]
+
 SHAPES = {
     "W_ih": "GI",
     "W_hh": "GH",
@@ -274,7 +283,7 @@ def prepare(
     """Copies of the arguments in the dtype of the weights, shapes checked; zeros for None.
 
     `arrays` have their names in SHAPES, x first. Raises: ValueError for a wrong shape or no time
-    step, TypeError for a dtype that is not real and floating.
+    step, TypeError for weights that are none or a dtype that is not real and floating.
 
     >>> p = Weights(*(np.ones(shape, np.float32) for shape in [(16, 3), (16, 4), 16, 16]))
     >>> p, (x, h_0) = prepare(4, p, x=np.ones((6, 2, 3)), h_0=None)
@@ -286,6 +295,8 @@ def prepare(
     ValueError: W_hh has shape (16, 4), but row layout needs (G, H) = (12, 4),
     G = 12 from W_hh, 3 gates, H = 4 from W_hh
     """
+    if not isinstance(weights, Weights):
+        raise TypeError(f"weights must be Weights, not {type(weights).__name__}")
     named = weights._asdict()
     dtype = np.result_type(*(floating(name, array) for name, array in named.items()))
     H = np.atleast_1d(weights.W_hh).shape[-1]

@@ -129,7 +129,7 @@ def one_to_many(
     """One input, at step 1, and scale * loss(y_t, target_t) at each of T steps.
 
     x: a single array, (I, B) in column layout, (B, I) in row layout; targets: T of what the loss
-    takes; all else as in many_to_one. gradients.x holds one array, dL/dx.
+    takes; all else as in `many_to_one`. gradients.x holds one array, dL/dx.
 
     >>> from tinygrad_rnn import manual
     >>> p = Parameters(*(np.ones(n) for n in [(3, 1), (3, 3), (2, 3), (3, 1), (2, 1)]))
@@ -160,7 +160,7 @@ def many_to_many(
     """An input and scale * loss(y_t, target_t) at each of T steps.
 
     x: T arrays, (I, B) in column layout, (B, I) in row layout; targets: T of what the loss takes;
-    all else as in many_to_one.
+    all else as in `many_to_one`.
 
     >>> from tinygrad_rnn import manual
     >>> p = Parameters(*(np.ones(n) for n in [(3, 1), (3, 3), (2, 3), (3, 1), (2, 1)]))

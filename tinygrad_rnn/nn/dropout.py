@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .cells import as_array
 from .module import Module, Rng
 
 
@@ -13,7 +14,8 @@ class Dropout(Module):
     """In training each entry is zeroed with probability p and the others are divided by 1 - p.
 
     p: 0 to 1. rng: a NumPy generator or a seed. Outside of training (`eval()`) x stays as it is.
-    Raises: ValueError for another p. Source: Srivastava et al. (2014).
+    Raises: ValueError for another p, TypeError where x is not of floats.
+    Source: Srivastava et al. (2014).
 
     >>> Dropout(0.5, rng=0)(np.ones(6))
     array([2., 0., 0., 0., 2., 2.])
@@ -26,7 +28,12 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Any:
         """x: any shape, float. Result: as x."""
-        return dropped(x, self.p, self._rng) if self.training else x
+        if not self.training:
+            return x
+        x = as_array(x)
+        if x.dtype.kind != "f":  # a whole number divided by 1 - p is none
+            raise TypeError(f"Dropout: x has dtype {x.dtype}; it must be of floats")
+        return dropped(x, self.p, self._rng)
 
 
 def dropped(x: Any, p: float, rng: np.random.Generator) -> Any:

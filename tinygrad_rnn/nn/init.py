@@ -60,7 +60,7 @@ def normal_(tensor: Leaf, mean: float = 0.0, std: float = 1.0, *, rng: Rng = Non
 
 
 def constant_(tensor: Leaf, val: float) -> Leaf:
-    """One number everywhere.
+    """One number everywhere, val.
 
     >>> constant_(Tensor(np.zeros(2)), 0.5)
     Tensor([0.5, 0.5])

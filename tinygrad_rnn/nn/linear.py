@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..engine.tensor import Tensor
 from ..ops import addmm, matmul
+from .cells import as_array
 from .module import Module, Rng, uniform
 
 
@@ -17,7 +18,7 @@ class Linear(Module):
 
     in_features, out_features: I and O. bias: whether there is a b. dtype: of the parameters.
     rng: a NumPy generator or a seed. Parameters: weight (O, I), bias (O,), from U(-1/√I, 1/√I).
-    x: (..., I). Result: (..., O).
+    x: (..., I). Result: (..., O). Raises: ValueError where x ends in another size.
 
     >>> Linear(3, 2, rng=0)(np.ones((5, 3))).shape
     (5, 2)
@@ -41,6 +42,8 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Tensor:
         """x: (..., I). Result: (..., O)."""
-        W, b = self.weight.T, self.bias
+        x, W, b = as_array(x), self.weight.T, self.bias
+        if x.shape[-1:] != (self.in_features,):
+            raise ValueError(f"Linear: x has shape {x.shape}; it must be (..., {self.in_features})")
         y: Tensor = matmul(x, W) if b is None else addmm(b, x, W)
         return y

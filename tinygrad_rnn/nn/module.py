@@ -17,6 +17,8 @@ Rng = np.random.Generator | int | None
 class Parameter(Tensor):
     """A leaf that requires a gradient and that a Module finds among its attributes.
 
+    data, requires_grad, dtype, name: as of a `Tensor`.
+
     >>> Parameter([1.0, 2.0], name="weight")
     Parameter([1., 2.], name='weight', requires_grad=True)
     """

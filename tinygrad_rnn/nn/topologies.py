@@ -41,6 +41,7 @@ class ManyToOne(Module):
     def __init__(
         self, recurrent: Recurrent, head: Function, *, embedding: Function | None = None
     ) -> None:
+        _check_parts("ManyToOne", recurrent=recurrent, head=head)
         self.embedding = embedding
         self.recurrent = recurrent
         self.head = head
@@ -82,6 +83,7 @@ class OneToMany(Module):
         feedback: Function | None = None,
         batch_first: bool = False,
     ) -> None:
+        _check_parts("OneToMany", cell=cell, head=head)
         _check_steps("OneToMany", steps)
         self.cell = cell
         self.head = head
@@ -130,6 +132,7 @@ class ManyToMany(Module):
     def __init__(
         self, recurrent: Recurrent, head: Function, *, embedding: Function | None = None
     ) -> None:
+        _check_parts("ManyToMany", recurrent=recurrent, head=head)
         self.embedding = embedding
         self.recurrent = recurrent
         self.head = head
@@ -175,6 +178,7 @@ class EncoderDecoder(Module):
         target_embedding: Function | None = None,
         bridge: Function | None = None,
     ) -> None:
+        _check_parts("EncoderDecoder", encoder=encoder, decoder=decoder, head=head)
         if decoder.bidirectional or encoder.batch_first != decoder.batch_first:
             raise ValueError(
                 "EncoderDecoder: the decoder must not be bidirectional, since it would see what it "
@@ -272,6 +276,13 @@ def _itself(output: Tensor) -> Tensor:
     return output
 
 
+def _check_parts(kind: str, **parts: Any) -> None:
+    for name, part in parts.items():
+        if not isinstance(part, Module if name != "head" else Callable):  # type: ignore[arg-type]
+            needed = "a Module or function" if name == "head" else "a recurrent Module"
+            raise TypeError(f"{kind}: {name} is {part!r:.60}; it must be {needed}")
+
+
 def _check_steps(kind: str, steps: int) -> None:
-    if steps < 1:
+    if not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ValueError(f"{kind}: steps is {steps}; there must be at least one")

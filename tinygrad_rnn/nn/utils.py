@@ -10,6 +10,8 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..engine.tree import rebuilt, values_of
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "detach"]
+
 
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
@@ -19,8 +21,9 @@ def clip_grad_norm_(
 ) -> float:
     """Scales all gradients down together so that their common norm is at most max_norm.
 
-    norm_type: 2.0, or another p of a p-norm, or inf. Result: the norm before; 0.0 without
-    gradients. Raises: RuntimeError where it is not finite, if asked to; then nothing has changed.
+    norm_type: 2.0, or another p of a p-norm, or inf. error_if_nonfinite: whether a norm that is not
+    finite is an error. Result: the norm before; 0.0 without gradients.
+    Raises: RuntimeError for such a norm; then nothing has changed. TypeError for what is no Tensor.
     Source: Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent networks.
 
     >>> w = Tensor([3.0, 4.0], requires_grad=True)
@@ -68,5 +71,8 @@ def detach(state: Any) -> Any:
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for p in parameters:
+        if not isinstance(p, Tensor):
+            raise TypeError(f"clip_grad: {p!r:.60} is a {type(p).__name__}, and must be a Tensor")
     return [p.grad for p in parameters if p.grad is not None]

@@ -144,7 +144,7 @@ def sign(x: Any) -> Any:
     y=lambda g, z, x, y: where(greater(x, y), 0, where(equal(x, y), g / 2, g)),
 )
 def maximum(x: Any, y: Any) -> Any:
-    """The larger, entry by entry; where both are equal each gets half of the gradient.
+    """The larger of x and y, entry by entry; where they are equal each gets half of the gradient.
 
     >>> maximum(np.array([1.0, 5.0]), 3.0)
     array([3., 5.])
@@ -158,7 +158,7 @@ def maximum(x: Any, y: Any) -> Any:
     y=lambda g, z, x, y: where(less(x, y), 0, where(equal(x, y), g / 2, g)),
 )
 def minimum(x: Any, y: Any) -> Any:
-    """The smaller, entry by entry; where both are equal each gets half of the gradient.
+    """The smaller of x and y, entry by entry; where they are equal each gets half of the gradient.
 
     >>> minimum(np.array([1.0, 5.0]), 3.0)
     array([1., 3.])

@@ -22,6 +22,8 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) along the axes, without overflow; -inf where every entry is.
 
+    axis, keepdims: as in `sum`.
+
     >>> logsumexp(np.array([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
@@ -99,7 +101,7 @@ def _shifted_less_log(x: Any, *, axis: Axis) -> Any:
     ),
 )
 def log_softmax(x: Any, *, axis: Axis = -1) -> Any:
-    """log(softmax(x)), without overflow.
+    """log(softmax(x)) along an axis, without overflow.
 
     >>> log_softmax(np.array([1000.0, 0.0]))
     array([    0., -1000.])

@@ -152,7 +152,7 @@ def _swapped(x: Any) -> Any:
 
 @composed()
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The entries x[k, k + offset] of the matrices that two axes make, along a new last axis.
+    """The entries x[k, k + offset] of the matrices of axis1 and axis2, along a new last axis.
 
     Raises: ValueError where x has less than two axes or both are one, AxisError for no such axis.
 

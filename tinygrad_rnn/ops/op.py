@@ -285,7 +285,7 @@ def op(
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declares an op: decorates its forward function; `rules` are given by input name.
 
-    Raises: TypeError where a rule names no input.
+    The other arguments are those of `Op`. Raises: TypeError where a rule names no input.
 
     >>> @op(elementwise=True, x=lambda g, z, x: g * (x + x))
     ... def double_area(x):

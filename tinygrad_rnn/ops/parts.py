@@ -184,7 +184,9 @@ def unbind(x: Any, axis: int = 0) -> list[Any]:
 
 @composed()
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """The parts between the indices along an axis, or so many parts of one size.
+    """The parts of x along an axis.
+
+    indices_or_sections: the indices between them, or how many parts there are of one size.
 
     Raises: ValueError where the axis can't be divided into so many equal parts.
 

@@ -52,7 +52,7 @@ def outer(a: Any, b: Any) -> Any:
 
 @composed(2)
 def inner(a: Any, b: Any) -> Any:
-    """The sum of products over the last axes of both; a product where one is a number.
+    """The sum of products over the last axes of a and b; a product where one is a number.
 
     Raises: ValueError where the last axes differ in size.
 

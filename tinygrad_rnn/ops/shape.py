@@ -156,7 +156,7 @@ def _hollow(x: Any) -> Any:
 
 @composed()
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes in each other's place.
+    """axis1 and axis2 in each other's place.
 
     >>> swapaxes(np.ones((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
@@ -169,7 +169,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 @composed()
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    """Axes moved to other places; the rest stay in order.
+    """The source axes moved to the destination places; the rest stay in order.
 
     Raises: ValueError where one is given twice or the numbers differ, AxisError for no such axis.
 
@@ -195,7 +195,7 @@ def _named(which: str, x: Any, axes: int | Sequence[int]) -> list[int]:
 
 @composed()
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """The entries in reverse order along the axes, or along all.
+    """The entries in reverse order along an axis or several, or along all where axis is None.
 
     >>> flip(np.array([[1.0, 2.0], [3.0, 4.0]]), 0)
     array([[3., 4.],
@@ -208,7 +208,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 @composed()
 def tile(x: Any, reps: int | Sequence[int]) -> Any:
-    """x repeated as a whole so many times along each axis; new axes come first.
+    """x repeated as a whole reps times, a number for each axis; new axes come first.
 
     >>> tile(np.array([1.0, 2.0]), (2, 2))
     array([[1., 2., 1., 2.],

@@ -105,6 +105,7 @@ class StepLR(LRScheduler):
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
         _check("StepLR", "step_size", step_size, _is_whole(step_size), "a whole number above 0")
+        _check("StepLR", "gamma", gamma, _is_finite(gamma), FINITE)
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -136,6 +137,7 @@ class CosineAnnealingLR(LRScheduler):
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         _check("CosineAnnealingLR", "T_max", T_max, _is_whole(T_max), "a whole number above 0")
+        _check("CosineAnnealingLR", "eta_min", eta_min, _is_finite(eta_min), FINITE)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
@@ -174,7 +176,7 @@ class LinearWarmup(LRScheduler):
         self, optimizer: Optimizer, steps: int, start_factor: float = 1 / 3, last_epoch: int = -1
     ) -> None:
         _check("LinearWarmup", "steps", steps, _is_whole(steps), "a whole number above 0")
-        fine = 0 < start_factor <= 1
+        fine = _is_finite(start_factor) and 0 < start_factor <= 1
         _check("LinearWarmup", "start_factor", start_factor, fine, "above 0 and at most 1")
         self.steps = steps
         self.start_factor = start_factor
@@ -242,11 +244,16 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _check_settings(self) -> None:
         shapes = (), (len(self.optimizer.param_groups),)
+        rates = np.shape(self.min_lr) in shapes and all(map(_is_finite, np.ravel(self.min_lr)))
         for name, fine, needed in (
             ("mode", self.mode in ("min", "max"), "'min' or 'max'"),
-            ("factor", 0 <= self.factor < 1, "from 0 to below 1"),
+            ("factor", _is_finite(self.factor) and self.factor < 1, "from 0 to below 1"),
+            ("patience", _is_whole(self.patience, 0), "a whole number, at least 0"),
+            ("threshold", _is_finite(self.threshold), FINITE),
             ("threshold_mode", self.threshold_mode in ("rel", "abs"), "'rel' or 'abs'"),
-            ("min_lr", np.shape(self.min_lr) in shapes, "a number, or one for each group"),
+            ("cooldown", _is_whole(self.cooldown, 0), "a whole number, at least 0"),
+            ("eps", _is_finite(self.eps), FINITE),
+            ("min_lr", rates, "a finite number, at least 0, or one for each group"),
         ):
             _check("ReduceLROnPlateau", name, getattr(self, name), fine, needed)
 
@@ -282,8 +289,15 @@ class ReduceLROnPlateau(LRScheduler):
                 group["lr"] = lr
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and bool(value > 0)
+FINITE = "a finite number, at least 0"
+
+
+def _is_whole(value: Any, least: int = 1) -> bool:
+    return isinstance(value, (int, np.integer)) and bool(value >= least)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(0 <= value < math.inf)
 
 
 def _check(kind: str, name: str, value: Any, fine: bool, needed: str) -> None:

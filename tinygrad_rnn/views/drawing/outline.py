@@ -46,7 +46,7 @@ def _direction(arrow: Arrow) -> tuple[str, str]:
     """The box that an arrow's other end is made of, and that end with what the arrow says."""
     made, source = (arrow.tail, arrow.head) if arrow.kind == "back" else (arrow.head, arrow.tail)
     says = f" × {arrow.uses}" if arrow.uses > 1 else ""
-    says += f" by {arrow.rule}" if arrow.rule else ""
+    says += f" by {' '.join(lines_of(arrow.rule))}" if arrow.rule else ""
     return made, source + says
 
 
