@@ -137,15 +137,10 @@ def test_a_rule_with_numpy_in_it_is_found() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_rules_take_gradient_result_inputs_and_settings_in_order(module: ModuleType) -> None:
-    """Each rule is a function of (g, z, *inputs, **settings), named as in the forward function.
-
-    One for all parts of an x together is a function of (gs, x, indices).
-    """
+    """Each rule is a function of (g, z, *inputs, **settings), named as in the forward function."""
     for forward, _, rule in rules(parsed(module)):
         assert isinstance(rule, (ast.Lambda, ast.FunctionDef)), forward.name
-        whole = ["g", "z", *parameters(forward)]
-        is_part = getattr(module, forward.name).is_part
-        assert parameters(rule) == (["gs", "x", "indices"] if is_part else whole), forward.name
+        assert parameters(rule) == ["g", "z", *parameters(forward)], forward.name
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -208,7 +203,7 @@ def test_public_names_are_sorted_and_complete() -> None:
 def test_operations_name_what_is_public(module: Any) -> None:
     """Each module of ops/ lists, in order, what it defines and is neither private nor internal."""
     defined = {
-        node.name
+        node.name.rstrip("_")
         for node in parsed(module).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }

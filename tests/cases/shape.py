@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_rnn import ops
 from tinygrad_rnn.ops.parts import add_along_axis, argsort, scatter, unslice
-from tinygrad_rnn.ops.shape import _checked, cast, truncate
+from tinygrad_rnn.ops.shape import cast, checked_, truncate
 
 from .rows import Draw, distinct, exactly, joined, normal, row
 
@@ -160,7 +160,7 @@ SHAPE = [
                             ((0,), 0), ((1,), -1)]
     ),
     row("checked", lambda x: x, exactly([1, 2, 3]), by=(),
-        call=lambda x: _checked(x, check=lambda values: None)),
+        call=lambda x: checked_(x, check=lambda values: None)),
     row("argsort", np.argsort, Draw(distinct, (2, 3)), by=(), axis=0, call=argsort),
 ]  # fmt: skip
 

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor, leaf
 from ..engine.totals import Node
-from ..ops.parts import _getitem as getitem
-from ..ops.parts import scatter, unslice
+from ..ops.parts import getitem_, scatter, unslice
 from ..ops.shape import broadcast_to
 from .expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
 from .expressions.recorder import Recorder, rules_of
@@ -255,7 +254,7 @@ class _LoopBackward:
         if g is None:
             g = self.whole.gathered(terms, of, None, self.body, Index(1, 0))
         for place, expression, _ in self.whole.rules(node, g, self._known(k)):
-            if node.op is getitem:
+            if node.op is getitem_:
                 expression = _at(expression, self.values.settings(self.loop, k)["index"])
             self._send(self.loop.slots[k][place], node.inputs[place], expression)
 
@@ -320,7 +319,7 @@ class _LoopBackward:
         """To what the other loop's result is a view of."""
         known = {x: self.values.expression(x) for x in (node, node.inputs[0])}
         ((_, expression, _),) = self.whole.rules(node, expression, known)
-        if node.op is getitem:
+        if node.op is getitem_:
             index = moved_index(self.values.settings(slot.loop, slot.k)["index"], slot.at)
             expression = _at(expression, index)
         if isinstance(source, From):

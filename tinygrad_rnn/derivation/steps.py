@@ -17,12 +17,12 @@ from ..engine.tensor import Tensor
 from ..engine.totals import Node
 from ..ops import reshape, transpose
 from ..ops.op import Array
-from ..ops.parts import _getitem as getitem
+from ..ops.parts import getitem_
 from .expressions.expression import Call, Each, Expression, Index, Quantity, Symbol
 from .expressions.simpler import simpler
 from .loops import Carried, Fixed, From, Loop, Row, Slot, affine, array_of
 
-VIEWS = (getitem, reshape, transpose)
+VIEWS = (getitem_, reshape, transpose)
 
 
 @dataclass(eq=False)

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from .. import ops
 from ..ops.op import Array, Op
-from ..ops.parts import _getitem as getitem
-from ..ops.parts import gather
+from ..ops.parts import gather, getitem_
 from .from_numpy import constant, index_part, is_basic, numeric
 from .methods import Methods
 from .mode import mode
@@ -232,7 +231,7 @@ class Tensor(Methods, Values):
 
     def __getitem__(self, index: Any) -> Tensor:
         if type(index) is int or is_basic(index):
-            return _record(getitem, (self,), {"index": index})
+            return _record(getitem_, (self,), {"index": index})
         parts = index if isinstance(index, tuple) else (index,)
         return _record(gather, (self, *map(index_part, parts)), _NOTHING)
 
@@ -243,7 +242,7 @@ class Tensor(Methods, Values):
         )
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter([_record(getitem, (self,), {"index": k}) for k in range(len(self))])
+        return iter([_record(getitem_, (self,), {"index": k}) for k in range(len(self))])
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same entries in another shape; one size may be -1."""

@@ -73,10 +73,10 @@ def stack(*xs: Any, axis: int = 0) -> Any:
 @op(
     x=lambda g, z, x, index: Term(unslice, (g,), {"shape": x.shape, "indices": (index,)}),
 )
-def _getitem(x: Any, *, index: Any) -> Any:
+def getitem_(x: Any, *, index: Any) -> Any:
     """The part x[index] for an index of ints, slices, None and Ellipsis: a view.
 
-    >>> _getitem(np.arange(6.0), index=slice(None, None, 2))
+    >>> getitem_(np.arange(6.0), index=slice(None, None, 2))
     array([0., 2., 4.])
     """
     return x[index]
@@ -206,7 +206,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         indices_or_sections = [step * k for k in range(1, indices_or_sections)]
     ends = [0, *indices_or_sections, size]
     indices = [_at(axis, slice(start, end)) for start, end in pairwise(ends)]
-    return [_getitem.apply((x,), {"index": index}) for index in indices]
+    return [getitem_.apply((x,), {"index": index}) for index in indices]
 
 
 @composed()

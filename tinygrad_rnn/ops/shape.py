@@ -242,10 +242,10 @@ def checked(x: Any, check: Callable[[Any], None]) -> Any:
     array([1, 2])
     """
     check(getattr(x, "_array", x))
-    return _checked(x, check=check) if getattr(x, "traced", False) else x
+    return checked_(x, check=check) if getattr(x, "traced", False) else x
 
 
 @op()
-def _checked(x: Any, *, check: Callable[[Any], None]) -> Any:
+def checked_(x: Any, *, check: Callable[[Any], None]) -> Any:
     check(x)
     return x[...]

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from ..engine.tensor import Tensor
-from .groups import plain
-
-if TYPE_CHECKING:
-    from .optimizer import Optimizer
+from .groups import Group, plain
 
 
-def state_dict(optimizer: Optimizer) -> dict[str, Any]:
+class Stateful(Protocol):
+    """What is saved of an optimiser, and what tells whether a saved state fits it."""
+
+    buffers: ClassVar[Mapping[str, str]]
+    counts: ClassVar[bool]
+    param_groups: list[Group]
+    state: dict[Tensor, dict[str, Any]]
+
+    def wrong(self, group: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a group's settings, in words."""
+
+
+def state_dict(optimizer: Stateful) -> dict[str, Any]:
     """See `Optimizer.state_dict`."""
     state, groups = {}, []
     for group, positions in zip(optimizer.param_groups, _positions(optimizer), strict=True):
@@ -27,13 +36,13 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
     return {"state": state, "param_groups": groups}
 
 
-def _positions(optimizer: Optimizer) -> list[list[int]]:
+def _positions(optimizer: Stateful) -> list[list[int]]:
     """For each group the positions of its parameters among all of them."""
     every = count()
     return [[next(every) for _ in group["params"]] for group in optimizer.param_groups]
 
 
-def _entries(optimizer: Optimizer, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+def _entries(optimizer: Stateful, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a parameter's state; an array that was never needed so far is zeros."""
     own = optimizer.state[parameter]
     entries = {name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in own.items()}
@@ -43,13 +52,13 @@ def _entries(optimizer: Optimizer, parameter: Tensor, group: Mapping[str, Any]) 
     return entries
 
 
-def _needed(optimizer: Optimizer, group: Mapping[str, Any]) -> list[str]:
+def _needed(optimizer: Stateful, group: Mapping[str, Any]) -> list[str]:
     """The names of what a state has under a group's settings."""
     arrays = [name for name, switch in optimizer.buffers.items() if not switch or group.get(switch)]
     return ["step", *arrays] if optimizer.counts else arrays
 
 
-def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
+def load_state_dict(optimizer: Stateful, given: Mapping[str, Any]) -> None:
     """See `Optimizer.load_state_dict`."""
     wrong = _malformed(given) or _differences(optimizer, given)
     if wrong:
@@ -83,7 +92,7 @@ def _own(name: str, value: Any, parameter: Tensor) -> Any:
 
 
 def _owners(
-    optimizer: Optimizer, given: Mapping[str, Any]
+    optimizer: Stateful, given: Mapping[str, Any]
 ) -> dict[str, tuple[Tensor, Mapping[str, Any]]]:
     """By position, as text: the parameter and its saved group."""
     groups = zip(optimizer.param_groups, given["param_groups"], strict=False)
@@ -91,7 +100,7 @@ def _owners(
     return {str(k): pair for k, pair in enumerate(pairs)}
 
 
-def _differences(optimizer: Optimizer, given: Mapping[str, Any]) -> list[str]:
+def _differences(optimizer: Stateful, given: Mapping[str, Any]) -> list[str]:
     """Why a saved state is not one of this optimiser's, in words."""
     every, others = _positions(optimizer), given["param_groups"]
     fits = len(others) == len(every)
@@ -109,7 +118,7 @@ def _differences(optimizer: Optimizer, given: Mapping[str, Any]) -> list[str]:
 
 
 def _wrong_entries(
-    optimizer: Optimizer, entries: Mapping[str, Any], parameter: Tensor, group: Mapping[str, Any]
+    optimizer: Stateful, entries: Mapping[str, Any], parameter: Tensor, group: Mapping[str, Any]
 ) -> list[str]:
     """What is wrong with a parameter's saved state, in words."""
     shapes = {"step": ()} if optimizer.counts else {}

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..ops import matmul, positive, reshape, stack, transpose
-from ..ops.parts import _getitem as getitem
-from ..ops.parts import unslice
-from ..ops.shape import _checked
+from ..ops.parts import getitem_, unslice
+from ..ops.shape import checked_
 from .program import Equation, Program, Var
 
 MANY_ROWS, MANY_PRODUCTS = 2, 8  # from which on a copy of a transposed matrix pays
-VIEWS = {getitem, reshape, transpose, _checked}
+VIEWS = {getitem_, reshape, transpose, checked_}
 
 
 class Row:

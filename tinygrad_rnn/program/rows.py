@@ -28,10 +28,9 @@ from ..ops import (
     transpose,
 )
 from ..ops.op import Op
-from ..ops.parts import _getitem as getitem
-from ..ops.parts import concatenate, gather, scatter, unslice
+from ..ops.parts import concatenate, gather, getitem_, scatter, unslice
 from ..ops.rows import less_one, picked, places, zeroed
-from ..ops.shape import _checked, cast, truncate
+from ..ops.shape import cast, checked_, truncate
 from .program import Equation, Var
 
 PARTIAL = -1  # a stride's place: the value is a part of a sum over the batch
@@ -333,7 +332,7 @@ _SUMS = {
     positive,
     reshape,
     transpose,
-    getitem,
+    getitem_,
     stack,
     concatenate,
     sum,
@@ -341,12 +340,12 @@ _SUMS = {
     unslice,
 }
 _RULES: dict[Op, Callable[[Rows, Equation], int]] = {
-    _checked: _same,
+    checked_: _same,
     broadcast_to: _pointwise,
     cast: _same,
     concatenate: _joined,
     gather: _taken,
-    getitem: _part,
+    getitem_: _part,
     less_one: _by_row,
     matmul: _product,
     max: _reduced,

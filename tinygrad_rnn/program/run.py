@@ -10,8 +10,8 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..ops import matmul, sigmoid
 from ..ops.op import Array, Op
-from ..ops.parts import _getitem as getitem
-from ..ops.shape import _checked
+from ..ops.parts import getitem_
+from ..ops.shape import checked_
 from .code import function_of
 from .kernels import UFUNCS, Call, calls_of, part_of, writes_in_place
 from .layout import VIEWS, Layout, Row, copied, covers, turned
@@ -155,7 +155,7 @@ class _Binding:
     def _bind(self, k: int, equation: Equation) -> None:
         op, inputs, settings, output, _ = equation
         given = [self.arrays[x] if type(x) is Var else x for x in inputs]
-        if op is _checked:
+        if op is checked_:
             self.calls.append(Call(settings["check"], (given[0],)))
             self.arrays[output] = given[0]
             return
@@ -281,7 +281,7 @@ class _Binding:
 
 def _view(op: Op, given: list[Any], settings: dict[str, Any]) -> Array:
     """A part, a transpose or a reshape of an array, a view of it where that is possible."""
-    if op is getitem:
+    if op is getitem_:
         return part_of(given[0], settings["index"])
     view: Array = op.forward(*given, **settings)
     return view

@@ -42,8 +42,7 @@ from ...ops import (
 )
 from ...ops.likelihood import likelihood_gradient, negative_log_likelihood
 from ...ops.op import Op
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import gather
+from ...ops.parts import gather, getitem_
 from ...ops.shape import broadcast_to, cast
 from .expression import Call, Each, Expression, Index, Symbol, alike
 from .syntax import literal
@@ -301,7 +300,7 @@ _FORMS: dict[Op, Callable[[Latex, Call], Written]] = {
     equal: _compared("="),
     exp: lambda latex, x: Written(f"e^{{{latex.text(x.inputs[0])}}}", RAISED),
     gather: _gathered,
-    getitem: _part,
+    getitem_: _part,
     greater: _compared(">"),
     greater_equal: _compared(r"\ge"),
     less: _compared("<"),

@@ -12,8 +12,7 @@ import numpy as np
 from ...ops import add, divide, matmul, multiply, negative, power, reshape, sum, transpose
 from ...ops.elementwise import positive
 from ...ops.op import Op
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import unslice
+from ...ops.parts import getitem_, unslice
 from ...ops.shape import broadcast_to, cast
 from .expression import INDICES, Call, Each, Expression, Index, Shape, Symbol, alike, parts
 
@@ -178,7 +177,7 @@ _RULES: dict[Op, Callable[[Call], Expression]] = {
     broadcast_to: _spread,
     cast: _same,
     divide: _over,
-    getitem: _part,
+    getitem_: _part,
     multiply: _times,
     negative: _minus,
     positive: _same,

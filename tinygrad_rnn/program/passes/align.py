@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...ops import matmul, reshape, stack, sum, transpose
-from ...ops.parts import _getitem as getitem
+from ...ops.parts import getitem_
 from ..program import Equation, Program, Var
 from .simplify import counted
 
@@ -98,7 +98,7 @@ def _places(program: Program, loose: set[Var]) -> dict[Var, tuple[int, int]]:
         if op is stack and output not in loose and settings["axis"] == 0:
             for j, x in enumerate(inputs):
                 place.setdefault(x, (k, j))
-        elif op is getitem and type(settings["index"]) is int:
+        elif op is getitem_ and type(settings["index"]) is int:
             place.setdefault(output, (-id(inputs[0]), settings["index"]))
     return place
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpose
-from ...ops.parts import _getitem as getitem
+from ...ops.parts import getitem_
 from ...ops.rows import less_one, picked, places, zeroed
-from ...ops.shape import _checked, cast, truncate
+from ...ops.shape import cast, checked_, truncate
 from ..program import Equation, Program, Var
 from .schedule import Group, in_groups
 from .simplify import hashable, named
@@ -23,8 +23,8 @@ from .simplify import hashable, named
 FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
 LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache
 LARGEST_FACTOR = 2**16  # the same for products, which gain more
-POINTWISE = {_checked, cast, truncate, zeroed}  # besides those that are marked elementwise
-VIEWS = {getitem, reshape, stack, transpose}
+POINTWISE = {checked_, cast, truncate, zeroed}  # besides those that are marked elementwise
+VIEWS = {getitem_, reshape, stack, transpose}
 REDUCTIONS = {sum, max, min}
 BY_PLACE = {picked, less_one}
 BY_ROW = {*BY_PLACE, zeroed}  # of two operands, each of which has the rows of all members
@@ -48,7 +48,7 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
     static = _static(program)
     kind: dict[Any, Any] = {var: var for var in program.known()}
     for op, inputs, settings, output, _ in program.equations:
-        kind[output] = (op, _part(settings["index"], inputs[0])) if op is getitem else op
+        kind[output] = (op, _part(settings["index"], inputs[0])) if op is getitem_ else op
     deeper: dict[Any, Any] = {var: var for var in program.known()}
     numbers: dict[Any, int] = {}
     for _, inputs, _, output, _ in program.equations:
@@ -233,7 +233,7 @@ def _as_one(members: list[Equation], makers: dict[Var, Equation]) -> Iterator[Eq
             settings = {**settings, "axis": _behind(settings["axis"], inputs[0])}
         yield Equation(op, tuple(operands), settings, whole)
     for k, member in enumerate(members):
-        yield Equation(getitem, (whole,), {"index": k}, member.output, member.scope)
+        yield Equation(getitem_, (whole,), {"index": k}, member.output, member.scope)
 
 
 class _Stack(NamedTuple):

@@ -35,20 +35,19 @@ from ...ops import (
     where,
 )
 from ...ops.op import Array
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import concatenate, gather
+from ...ops.parts import concatenate, gather, getitem_
 from ...ops.shape import cast
 from ..program import Equation, Program, Var
 
 STEEP = {log, power, reciprocal, sqrt}  # at 0, where a rounding of 1 is too much
-LINEAR = {add, broadcast_to, cast, concatenate, gather, getitem, matmul, multiply, negative}
+LINEAR = {add, broadcast_to, cast, concatenate, gather, getitem_, matmul, multiply, negative}
 LINEAR |= {positive, reshape, square, stack, sum, transpose, where}  # or as good as that, at 0
 
 
 def gated(program: Program) -> Program:
     """With one tanh for each array whose parts are under sigmoids and tanhs, all of them."""
     parts: dict[Var, list[Equation]] = {}
-    makers = {e[3]: e for e in program.equations if e[0] is getitem}
+    makers = {e[3]: e for e in program.equations if e[0] is getitem_}
     for equation in program.equations:
         part = makers.get(equation[1][0]) if equation[0] in (sigmoid, tanh) else None
         if part is not None:
@@ -76,7 +75,7 @@ def gated(program: Program) -> Program:
             equations += (new := list(_as_tanh(x, scale, shift, equation.scope)))
             wholes[x] = new[-1][3]
         index = makers[equation[1][0]][2]
-        equations.append(Equation(getitem, (wholes[x],), index, equation.output, equation.scope))
+        equations.append(Equation(getitem_, (wholes[x],), index, equation.output, equation.scope))
     constant = (*program.constants, *arrays.items())
     return replace(program, equations=tuple(equations), constants=constant)
 

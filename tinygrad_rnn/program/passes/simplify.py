@@ -15,9 +15,8 @@ import numpy as np
 from ...ops import divide, multiply, reshape, stack, sum, transpose
 from ...ops.elementwise import positive
 from ...ops.op import Array, Op
-from ...ops.parts import _getitem as getitem
-from ...ops.parts import concatenate, unslice
-from ...ops.shape import _checked, broadcast_to, cast
+from ...ops.parts import concatenate, getitem_, unslice
+from ...ops.shape import broadcast_to, cast, checked_
 from ..program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
@@ -109,7 +108,7 @@ class _Known:
     def _constant(self, equation: Equation) -> Var | None:
         """The equation's value where all inputs are constants."""
         op, inputs, settings, output, _ = equation
-        if op is _checked:
+        if op is checked_:
             return None
         for x in inputs:
             if type(x) is Var and x not in self.constants:
@@ -241,7 +240,7 @@ def _part_of_steps(makers: list[Equation], equation: Equation) -> Simpler:
     """What the steps start to end of an array are, if these are steps in a row."""
     op, (whole,), settings, _, _ = makers[0]
     start = settings.get("index")
-    if op is not getitem or type(start) is not int or start < 0:
+    if op is not getitem_ or type(start) is not int or start < 0:
         return None
     for k, maker in enumerate(makers):
         if maker[1][0] is not whole or maker[2]["index"] != start + k:
@@ -249,7 +248,7 @@ def _part_of_steps(makers: list[Equation], equation: Equation) -> Simpler:
     if len(makers) == whole.shape[0]:
         return whole
     settings = {"index": slice(start, start + len(makers))}
-    return equation._replace(op=getitem, inputs=(whole,), settings=settings)
+    return equation._replace(op=getitem_, inputs=(whole,), settings=settings)
 
 
 def _index_of_stack(settings: dict[str, Any], output: Var) -> dict[str, Any]:
@@ -265,7 +264,7 @@ def _axes_of_stack(settings: dict[str, Any], output: Var) -> dict[str, Any]:
 
 # For a view's op: its settings where it is a view of a stack of what it was a view of.
 _OF_STACK: dict[Op, Callable[[dict[str, Any], Var], dict[str, Any]]] = {
-    getitem: _index_of_stack,
+    getitem_: _index_of_stack,
     reshape: lambda settings, output: {"shape": output.shape},
     transpose: _axes_of_stack,
 }
@@ -360,7 +359,7 @@ RULES: dict[Op, Callable[[Equation, _Known], Simpler]] = {
     cast: _same,
     concatenate: _concatenate,
     divide: _scaled,
-    getitem: _getitem,
+    getitem_: _getitem,
     multiply: _scaled,
     positive: _same,
     reshape: _reshape,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ...ops.parts import _getitem as getitem
+from ...ops.parts import getitem_
 from ..program import Equation, Program, Var
 from .simplify import hashable
 
@@ -23,7 +23,7 @@ def widened(program: Program) -> Program:
 
 
 def _once(program: Program) -> Program:
-    makers = {e[3]: e for e in program.equations if e[0] is getitem}
+    makers = {e[3]: e for e in program.equations if e[0] is getitem_}
     groups: dict[Any, list[Equation]] = {}
     for equation in program.equations if makers else ():
         sources = _sources(equation, makers)
@@ -79,4 +79,4 @@ def _wide(
             wholes[key] = Var(shape, equation.output.dtype)
             yield Equation(equation.op, sources, {}, wholes[key], equation.scope)
         index = next(makers[x].settings for x in equation.inputs if type(x) is Var)
-        yield Equation(getitem, (wholes[key],), index, equation.output, equation.scope)
+        yield Equation(getitem_, (wholes[key],), index, equation.output, equation.scope)
