@@ -260,10 +260,7 @@ def _in_range(total: Any) -> bool:
     if getattr(total, "dtype", np.dtype(object)).kind != "f":
         return True
     limits = np.finfo(total.dtype)
-    least = most = total
-    if total.ndim:
-        least, most = (f.reduce(total, axis=None, initial=1) for f in (np.fmin, np.fmax))
-    return not (least <= limits.tiny / limits.eps or most == np.inf)
+    return not np.count_nonzero((total <= limits.tiny / limits.eps) | (total == np.inf))
 
 
 def _scaled_norm(x: Any, p: float, axis: Axis, keepdims: bool) -> Any:
