@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from tinygrad_rnn.program.passes import PASSES, improved
 from .cases import MODULES
 from .deep import deep_check, random_step
 from .numeric import assert_near
-from .steps import agree
+from .steps import agree, as_if_long, ordinary_step
 
 T, B, I, H, V = 5, 3, 2, 4, 6
 OPS = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
@@ -1034,6 +1036,49 @@ def same_compiled(
             w.grad = None
     assert step.traces == 1
     return step
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_ordinary_steps_are_the_same_compiled(seed: int) -> None:
+    """Whatever is done, in whatever shapes and dtypes: results and gradients at three calls.
+
+    After each pass every value has its shape and dtype. Every second step as if it were long.
+    """
+    check_ordinary(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SLOW_TESTS" not in os.environ, reason="takes minutes; runs with SLOW_TESTS=1")
+def test_many_more_ordinary_steps_are_the_same_compiled() -> None:
+    """As above, and in blocks of their batch."""
+    for seed in range(1000, 6000):
+        check_ordinary(seed)
+        check_in_blocks(seed)
+
+
+def check_in_blocks(seed: int) -> None:
+    """The random step of this seed is right in blocks of a row, or as a whole."""
+    step = ordinary_step(seed)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr("tinygrad_rnn.program.workers.CACHED", 1)
+        patch.setattr("tinygrad_rnn.program.workers.FEWEST_ROWS", 1)
+        warnings.simplefilter("ignore")  # most of them are run as a whole
+        calls, rtol = map(step.inputs, range(3)), 2e-3 if step.single else 1e-9
+        options = {"batch_axis": step.axes, "workers": 1 + seed % 2}
+        agree(step.f, step.weights, *calls, rtol=rtol, **options)
+
+
+def check_ordinary(seed: int) -> None:
+    """The random step of this seed is right compiled, and its program after each pass."""
+    step = ordinary_step(seed)
+    calls = list(map(step.inputs, range(3)))
+    with as_if_long() if seed % 2 else nullcontext(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of infinite values
+        agree(step.f, step.weights, *calls, rtol=2e-3 if step.single else 1e-9)
+        program = trace(lambda *xs: list(step.f(*xs)), calls[0])
+        for one in PASSES:
+            program = one(program)
+            deep_check(program, calls[1])
 
 
 SEEDS, STEPS, BATCHES = st.integers(0, 2**31), st.integers(1, 10), st.integers(1, 5)
