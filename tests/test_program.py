@@ -22,9 +22,9 @@ from tinygrad_rnn.ops.likelihood import places
 from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
 from tinygrad_rnn.program.passes import PASSES, improved
 
-from .cases import MODULES
+from .cases import CASES, MODULES, Case
 from .deep import deep_check, random_step
-from .numeric import assert_near
+from .numeric import assert_near, parts
 from .steps import agree, as_if_long, ordinary_step
 
 T, B, I, H, V = 5, 3, 2, 4, 6
@@ -378,6 +378,59 @@ def test_the_last_operation_gives_the_result(last: Callable[[Any], Any]) -> None
     if last(w).requires_grad:
         agree(lambda x: last(tg.stack([(w * x).sum()] * 3)).reshape(-1)[:1], [w], *calls)
         agree(lambda x: last(w * x).sum(), [w], *calls)
+
+
+def check_last(case: Case) -> None:
+    """The operation of a row gives results and gradients at several calls."""
+    arrays = case.inputs()
+    leaves = {k: tg.Tensor(arrays[k], requires_grad=True) for k in case.by}
+    floats = [k for k, x in enumerate(arrays) if x.dtype.kind == "f"]
+
+    def f(*given: Any) -> list[Any]:
+        data = dict(zip(floats, given, strict=True))
+        inputs = [data.get(k, x) for k, x in enumerate(arrays)]
+        learnt = [leaves.get(k, x) for k, x in enumerate(inputs)]
+        computed = [leaves[k] * 0 + x if k in leaves else x for k, x in enumerate(inputs)]
+        return [y for xs in (learnt, computed, inputs) for y in parts(case.call(*xs))]
+
+    def step(*given: Any) -> list[Any]:
+        results, rng = f(*given), np.random.default_rng(1)
+        gs = [rng.normal(size=y.shape).astype(y.dtype) for y in results]
+        terms = [(y * g).sum() for y, g in zip(results, gs, strict=True) if y.dtype.kind == "f"]
+        return [sum(terms[: 2 * len(terms) // 3]), *results]
+
+    calls = [[x for x in case.inputs(seed) if x.dtype.kind == "f"] for seed in range(2)]
+    weights = list(leaves.values())
+    agree(step if weights else f, weights, *calls, rtol=1e-10, backward=bool(weights))
+    if weights and f(*map(tg.Tensor, calls[0]))[0].size == 1:
+        agree(lambda *given: f(*given)[0], weights, *calls, rtol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_operation_may_be_the_last(case: Case) -> None:
+    """Of leaves, of inputs and of what is computed, as a result and as the loss."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of arrays without entries
+        check_last(case)
+
+
+@pytest.mark.parametrize("function", sorted({case.function for case in CASES}))
+def test_every_operation_may_be_of_size_one(function: str) -> None:
+    """In each number of axes in which it takes arrays of one entry."""
+    for case in (case for case in CASES if case.function == function):
+        single = case.with_shapes(*((1,) * len(draw.shape) for draw in case.draws))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                inputs = [
+                    tg.Tensor(x, requires_grad=k in case.by) for k, x in enumerate(single.inputs())
+                ]
+                for y in parts(single.call(*inputs)):
+                    if case.by:
+                        y.backward(np.ones(y.shape))
+            except (ValueError, IndexError, TypeError, RuntimeError):
+                continue  # it has other shapes in its settings
+            check_last(single)
 
 
 def test_a_loss_is_the_last_extreme() -> None:
