@@ -501,6 +501,8 @@ def test_a_condition_may_have_any_dtype(dtype: str) -> None:
     agree(lambda m, x: (tg.where(m, w * x, 2 * w).sum(), tg.where(m, x, 1)), [w], *calls)
     agree(lambda m, x: tg.where(m, w, np.nan).sum(), [w], *calls)
     agree(lambda x: tg.where(x, w, 0).sum(), [w], [np.array([np.nan, 0, -0.0])])
+    for choice in (True, 0, 2.5, np.nan, np.bool_(False), np.float64(1)):
+        agree(lambda m, x, c=choice: tg.where(c, w * x, 2 * w).sum(), [w], *calls)
 
 
 def test_parts_that_overlap_are_no_gates() -> None:
