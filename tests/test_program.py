@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -780,6 +780,16 @@ def test_settings_are_told_apart_by_their_names() -> None:
         """x times a number in a table."""
         return x * by["k"][0]
 
+    class Numbers(NamedTuple):
+        """A setting that has a list in it."""
+
+        several: list[float]
+
+    @op(elementwise=True, x=lambda g, z, x, by: g * by.several[0])
+    def named(x: Any, *, by: Numbers) -> Any:
+        """x times the first of the numbers."""
+        return x * by.several[0]
+
     @op(elementwise=True, x=lambda g, z, x, by: g * by)
     def scaled(x: Any, *, by: Any) -> Any:
         """x times by, entry by entry."""
@@ -794,6 +804,8 @@ def test_settings_are_told_apart_by_their_names() -> None:
     agree(lambda x: sum(both(w * x_t).sum() for x_t in x), [w], *calls)
     tables = lambda x: times(x, by={"k": [2.0]}) * times(x, by={"k": [3.0]})
     agree(lambda x: sum(tables(w * x_t).sum() for x_t in x), [w], *calls)
+    lists = lambda x: named(x, by=Numbers([2.0])) * named(x, by=Numbers([3.0]))
+    agree(lambda x: sum(lists(w * x_t).sum() for x_t in x), [w], *calls)
     arrays = lambda x: scaled(x, by=np.array([1.0, 2, 3])) * scaled(x, by=np.array([3.0, 2, 1]))
     agree(lambda x: sum(arrays(w * x_t).sum() for x_t in x), [w], *calls)
 

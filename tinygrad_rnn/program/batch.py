@@ -16,9 +16,9 @@ from ..ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpose
 from ..ops.likelihood import less_one, picked, places, zeroed
 from ..ops.parts import _getitem as getitem
 from ..ops.shape import _checked, cast, truncate
+from .keys import hashable, named
 from .program import Equation, Program, Var
 from .schedule import Group, in_groups
-from .simplify import hashable, named
 
 FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
 LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache

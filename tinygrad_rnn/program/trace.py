@@ -10,8 +10,8 @@ import numpy as np
 from ..op import Array, Op
 from ..tape import Mode, in_mode, mode, pullback
 from ..tensor import Tensor, leaf
+from .keys import hashable
 from .program import Equation, Program, Var
-from .simplify import hashable
 
 
 class Traced(Tensor):
