@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,10 +22,10 @@ from tinygrad_rnn.ops.rows import places
 from tinygrad_rnn.program import Equation, Program, Runner, Var, trace
 from tinygrad_rnn.program.passes import PASSES, improved
 
-from .cases import MODULES
+from .cases import CASES, MODULES, Case
 from .deep import deep_check, random_step
-from .numeric import assert_near
-from .steps import agree
+from .numeric import assert_near, parts
+from .steps import agree, as_if_long, ordinary_step
 
 T, B, I, H, V = 5, 3, 2, 4, 6
 OPS = [x for module in MODULES for x in vars(module).values() if isinstance(x, Op)]
@@ -378,6 +380,59 @@ def test_the_last_operation_gives_the_result(last: Callable[[Any], Any]) -> None
         agree(lambda x: last(w * x).sum(), [w], *calls)
 
 
+def check_last(case: Case) -> None:
+    """The operation of a row gives results and gradients at several calls."""
+    arrays = case.inputs()
+    leaves = {k: tg.Tensor(arrays[k], requires_grad=True) for k in case.by}
+    floats = [k for k, x in enumerate(arrays) if x.dtype.kind == "f"]
+
+    def f(*given: Any) -> list[Any]:
+        data = dict(zip(floats, given, strict=True))
+        inputs = [data.get(k, x) for k, x in enumerate(arrays)]
+        learnt = [leaves.get(k, x) for k, x in enumerate(inputs)]
+        computed = [leaves[k] * 0 + x if k in leaves else x for k, x in enumerate(inputs)]
+        return [y for xs in (learnt, computed, inputs) for y in parts(case.call(*xs))]
+
+    def step(*given: Any) -> list[Any]:
+        results, rng = f(*given), np.random.default_rng(1)
+        gs = [rng.normal(size=y.shape).astype(y.dtype) for y in results]
+        terms = [(y * g).sum() for y, g in zip(results, gs, strict=True) if y.dtype.kind == "f"]
+        return [sum(terms[: 2 * len(terms) // 3]), *results]
+
+    calls = [[x for x in case.inputs(seed) if x.dtype.kind == "f"] for seed in range(2)]
+    weights = list(leaves.values())
+    agree(step if weights else f, weights, *calls, rtol=1e-10, backward=bool(weights))
+    if weights and f(*map(tg.Tensor, calls[0]))[0].size == 1:
+        agree(lambda *given: f(*given)[0], weights, *calls, rtol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_operation_may_be_the_last(case: Case) -> None:
+    """Of leaves, of inputs and of what is computed, as a result and as the loss."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of arrays without entries
+        check_last(case)
+
+
+@pytest.mark.parametrize("function", sorted({case.function for case in CASES}))
+def test_every_operation_may_be_of_size_one(function: str) -> None:
+    """In each number of axes in which it takes arrays of one entry."""
+    for case in (case for case in CASES if case.function == function):
+        single = case.with_shapes(*((1,) * len(draw.shape) for draw in case.draws))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                inputs = [
+                    tg.Tensor(x, requires_grad=k in case.by) for k, x in enumerate(single.inputs())
+                ]
+                for y in parts(single.call(*inputs)):
+                    if case.by:
+                        y.backward(np.ones(y.shape))
+            except (ValueError, IndexError, TypeError, RuntimeError):
+                continue  # it has other shapes in its settings
+            check_last(single)
+
+
 def test_a_loss_is_the_last_extreme() -> None:
     """A hinge, the larger of two losses, the smaller, relu: not the operand they were given."""
     w = leaf(1)
@@ -446,6 +501,8 @@ def test_a_condition_may_have_any_dtype(dtype: str) -> None:
     agree(lambda m, x: (tg.where(m, w * x, 2 * w).sum(), tg.where(m, x, 1)), [w], *calls)
     agree(lambda m, x: tg.where(m, w, np.nan).sum(), [w], *calls)
     agree(lambda x: tg.where(x, w, 0).sum(), [w], [np.array([np.nan, 0, -0.0])])
+    for choice in (True, 0, 2.5, np.nan, np.bool_(False), np.float64(1)):
+        agree(lambda m, x, c=choice: tg.where(c, w * x, 2 * w).sum(), [w], *calls)
 
 
 def test_parts_that_overlap_are_no_gates() -> None:
@@ -723,6 +780,16 @@ def test_settings_are_told_apart_by_their_names() -> None:
         """x times a number in a table."""
         return x * by["k"][0]
 
+    class Numbers(NamedTuple):
+        """A setting that has a list in it."""
+
+        several: list[float]
+
+    @op(elementwise=True, x=lambda g, z, x, by: g * by.several[0])
+    def named(x: Any, *, by: Numbers) -> Any:
+        """x times the first of the numbers."""
+        return x * by.several[0]
+
     @op(elementwise=True, x=lambda g, z, x, by: g * by)
     def scaled(x: Any, *, by: Any) -> Any:
         """x times by, entry by entry."""
@@ -737,6 +804,8 @@ def test_settings_are_told_apart_by_their_names() -> None:
     agree(lambda x: sum(both(w * x_t).sum() for x_t in x), [w], *calls)
     tables = lambda x: times(x, by={"k": [2.0]}) * times(x, by={"k": [3.0]})
     agree(lambda x: sum(tables(w * x_t).sum() for x_t in x), [w], *calls)
+    lists = lambda x: named(x, by=Numbers([2.0])) * named(x, by=Numbers([3.0]))
+    agree(lambda x: sum(lists(w * x_t).sum() for x_t in x), [w], *calls)
     arrays = lambda x: scaled(x, by=np.array([1.0, 2, 3])) * scaled(x, by=np.array([3.0, 2, 1]))
     agree(lambda x: sum(arrays(w * x_t).sum() for x_t in x), [w], *calls)
 
@@ -1034,6 +1103,49 @@ def same_compiled(
             w.grad = None
     assert step.traces == 1
     return step
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_ordinary_steps_are_the_same_compiled(seed: int) -> None:
+    """Whatever is done, in whatever shapes and dtypes: results and gradients at three calls.
+
+    After each pass every value has its shape and dtype. Every second step as if it were long.
+    """
+    check_ordinary(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SLOW_TESTS" not in os.environ, reason="takes minutes; runs with SLOW_TESTS=1")
+def test_many_more_ordinary_steps_are_the_same_compiled() -> None:
+    """As above, and in blocks of their batch."""
+    for seed in range(1000, 6000):
+        check_ordinary(seed)
+        check_in_blocks(seed)
+
+
+def check_in_blocks(seed: int) -> None:
+    """The random step of this seed is right in blocks of a row, or as a whole."""
+    step = ordinary_step(seed)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr("tinygrad_rnn.program.workers.CACHED", 1)
+        patch.setattr("tinygrad_rnn.program.workers.FEWEST_ROWS", 1)
+        warnings.simplefilter("ignore")  # most of them are run as a whole
+        calls, rtol = map(step.inputs, range(3)), 2e-3 if step.single else 1e-9
+        options = {"batch_axis": step.axes, "workers": 1 + seed % 2}
+        agree(step.f, step.weights, *calls, rtol=rtol, **options)
+
+
+def check_ordinary(seed: int) -> None:
+    """The random step of this seed is right compiled, and its program after each pass."""
+    step = ordinary_step(seed)
+    calls = list(map(step.inputs, range(3)))
+    with as_if_long() if seed % 2 else nullcontext(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of infinite values
+        agree(step.f, step.weights, *calls, rtol=2e-3 if step.single else 1e-9)
+        program = trace(lambda *xs: list(step.f(*xs)), calls[0])
+        for one in PASSES:
+            program = one(program)
+            deep_check(program, calls[1])
 
 
 SEEDS, STEPS, BATCHES = st.integers(0, 2**31), st.integers(1, 10), st.integers(1, 5)

@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine.totals import Totals
+from tinygrad_rnn.program import kernels
 
 from .numeric import assert_near, flat, parts
+from .steps import agree
 
 Shape = tuple[int, ...]
 Arrays = Sequence[np.ndarray]
@@ -841,6 +843,21 @@ def check_single(program: Program) -> None:
             assert g is None or (g.dtype, g.shape) == (x.dtype, x.shape)
 
 
+def check_compiled(program: Program) -> None:
+    """Compiled it gives the outputs and the gradient, at calls with other leaves and constants."""
+    arrays, count = inputs(program), len(program.leaves)
+    leaves = [tg.Tensor(x, requires_grad=True) for x in arrays[:count]]
+
+    def step(*constants: Any) -> list[Any]:
+        values = run(program, [*leaves, *constants])
+        outputs = [values[k] for k in program.outputs]
+        terms = zip(outputs, weights(program, outputs), strict=True)
+        return [sum((y * w).sum() for y, w in terms), *outputs]
+
+    draws = [program._replace(seed=program.seed + k) for k in range(3)]
+    agree(step, leaves, *(inputs(draw)[count:] for draw in draws), rtol=1e-9)
+
+
 CHECKS = [
     check_values,
     check_gradient,
@@ -848,6 +865,7 @@ CHECKS = [
     check_recorded_walk,
     check_backward,
     check_single,
+    check_compiled,
 ]
 
 
@@ -887,6 +905,12 @@ def test_backward_twice_gives_exactly_double(program: Program) -> None:
 def test_single_precision_stays_single(program: Program) -> None:
     """No operation and no rule turns float32 into float64."""
     check_single(program)
+
+
+@judged(150)
+def test_compiled_programs_do_the_same(program: Program) -> None:
+    """Results and gradients, in memory that held something else."""
+    check_compiled(program)
 
 
 @pytest.mark.slow
@@ -1040,6 +1064,16 @@ def plant_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tg.tanh, "forward", lambda x: np.tanh(x, dtype=float))
 
 
+def plant_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tanh is computed as another function where it is compiled."""
+    monkeypatch.setitem(kernels.UFUNCS, tg.tanh, np.sinh)
+
+
+def plant_lost_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing writes the product of matrices where it is compiled."""
+    monkeypatch.setitem(kernels.KERNELS, tg.matmul, lambda given, settings, out: [])
+
+
 PLANTS = [
     (plant_wrong_slope, check_gradient),
     (plant_wrong_slope, check_second_order),
@@ -1051,6 +1085,8 @@ PLANTS = [
     (plant_lost_products, check_gradient),
     (plant_wrong_transpose, check_backward),
     (plant_double_precision, check_single),
+    (plant_wrong_kernel, check_compiled),
+    (plant_lost_calls, check_compiled),
 ]
 
 

@@ -168,7 +168,9 @@ def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
 
 def _where(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     condition, x, y = given
-    if type(condition) is np.ndarray and condition.dtype != bool:
+    if type(condition) is not np.ndarray:
+        condition = bool(condition)
+    elif condition.dtype != bool:
         flags = np.empty(condition.shape, bool)
         zero = np.array(0, condition.dtype)
         first = Call(np.not_equal, (condition, zero, flags))

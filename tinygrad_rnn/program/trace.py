@@ -11,7 +11,7 @@ from ..engine.mode import Mode, Watch, in_mode, mode
 from ..engine.tape import pullback
 from ..engine.tensor import Tensor, leaf
 from ..ops.op import Array, Op
-from .passes.simplify import hashable
+from .keys import hashable
 from .program import Equation, Program, Var
 
 

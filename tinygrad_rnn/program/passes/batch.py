@@ -16,9 +16,9 @@ from ...ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpos
 from ...ops.parts import getitem_
 from ...ops.rows import less_one, picked, places, zeroed
 from ...ops.shape import cast, checked_, truncate
+from ..keys import hashable, named
 from ..program import Equation, Program, Var
 from .schedule import Group, in_groups
-from .simplify import hashable, named
 
 FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
 LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache

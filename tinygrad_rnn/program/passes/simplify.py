@@ -5,9 +5,8 @@ Each rule of `RULES` looks at one equation, and at those that made its inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from ...ops.elementwise import positive
 from ...ops.op import Array, Op
 from ...ops.parts import concatenate, getitem_, unslice
 from ...ops.shape import broadcast_to, cast, checked_
+from ..keys import hashable as hashable
+from ..keys import named
 from ..program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
@@ -119,33 +120,6 @@ class _Known:
         with np.errstate(all="ignore"):
             self.constants[output] = np.array(op.forward(*arrays, **settings), output.dtype)
         return output
-
-
-def hashable(value: Any) -> Any:
-    """A key of a setting or number: 0.0 is not -0.0, 1 is not 1.0, and slices have one too."""
-    kind = type(value)
-    if kind is int or kind is str or value is None:
-        return value
-    if kind is tuple or kind is list:
-        return tuple(map(hashable, value))
-    if kind is slice:
-        return slice, value.start, value.stop, value.step
-    if kind is np.ndarray:
-        return kind, value.shape, value.dtype, value.tobytes()
-    if kind is dict:
-        return kind, tuple([(hashable(name), hashable(one)) for name, one in value.items()])
-    if kind is set:
-        return kind, frozenset(value)
-    if kind is partial:
-        return kind, value.func, hashable(value.args), hashable(value.keywords)
-    if kind is float or isinstance(value, np.generic):
-        return kind, repr(value)
-    return kind, value if isinstance(value, Hashable) else id(value)
-
-
-def named(settings: dict[str, Any]) -> Any:
-    """A key of settings, in whichever order they were given."""
-    return tuple([(name, hashable(settings[name])) for name in sorted(settings)])
 
 
 def _is_like(x: Any, output: Var) -> bool:

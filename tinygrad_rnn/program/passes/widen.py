@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...ops.parts import getitem_
+from ..keys import hashable
 from ..program import Equation, Program, Var
-from .simplify import hashable
 
 
 def widened(program: Program) -> Program:
