@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import operator
 import pickle
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -210,15 +213,46 @@ def test_detach_and_numpy_share_nothing() -> None:
 
 def test_item_float_int_and_bool_take_one_entry() -> None:
     """A tensor of one entry is a number; of more it is not."""
-    one, more = leaf([[2.5]]), leaf([1.0, 2.0])
+    one, more = leaf([[2.5]]).detach(), leaf([1.0, 2.0]).detach()
     assert (one.item(), float(one), int(one), bool(one)) == (2.5, 2.5, 2, True)
+    assert complex(one) == 2.5
     assert type(one.item()) is float
+    assert leaf(2.5).item() == 2.5
     assert not tg.Tensor(0.0)
     for convert in (operator.methodcaller("item"), float, int):
         with pytest.raises(ValueError, match=r"item: shape is \(2,\)"):
             convert(more)
     with pytest.raises(ValueError, match="ambiguous"):
         bool(more)
+
+
+LOSING: dict[str, Callable[[Any], Any]] = {
+    "float": float,
+    "int": int,
+    "complex": complex,
+    "np.float64": np.float64,
+    "np.float32": np.float32,
+    "math.exp": math.exp,
+    "np.asarray": np.asarray,
+    "np.array": np.array,
+    "np.fromiter": lambda t: np.fromiter([t], float),
+    "np.full": lambda t: np.full(2, t, float),
+    "an entry of an array": lambda t: np.zeros(2).__setitem__(0, t),
+    "several entries": lambda t: np.zeros(2).__setitem__(slice(None), t),
+    "a list of numbers": lambda t: np.array([t, t], float),
+    "math.floor": math.floor,
+}
+
+
+@pytest.mark.parametrize("convert", LOSING.values(), ids=LOSING.keys())
+def test_no_gradient_is_lost_in_a_number(convert: Callable[[Any], Any]) -> None:
+    """A 0-d Tensor that requires a gradient becomes no number or array in silence; others do."""
+    w = leaf(0.5)
+    for t in (w, w * 2):
+        with pytest.raises((TypeError, ValueError)) as caught:  # NumPy wraps some in its own
+            convert(t)
+        assert "gradient would be lost" in str(caught.value.__cause__ or caught.value)
+    convert(w.detach())
 
 
 def test_integers_of_one_entry_are_indices() -> None:
@@ -343,14 +377,47 @@ def test_signs_are_operators() -> None:
 def test_augmented_assignment_makes_a_new_tensor() -> None:
     """`y += 1` leaves what y was before, and what was computed from it."""
     x = leaf([1.0, 2.0])
-    y = x
+    y = first = x * 1
     square = y * y
     y += 1
     y *= 2
-    assert y is not x
+    assert y is not first
     (square + y).sum().backward()
     np.testing.assert_array_equal(x.data, [1, 2])
     np.testing.assert_array_equal(x.grad.data, [4, 6])
+    count = tg.Tensor(1.0)
+    count += leaf(2.0)  # a leaf that learns nothing may be where a sum begins
+    assert count.requires_grad
+
+
+ASSIGNMENTS = ("+=", "-=", "*=", "/=", "**=", "@=")
+
+
+@pytest.mark.parametrize("sign", ASSIGNMENTS)
+@pytest.mark.parametrize("recording", [True, False], ids=["recorded", "in no_grad"])
+def test_no_parameter_is_replaced_by_a_result(sign: str, recording: bool) -> None:
+    """`p -= lr * g` would train a Tensor that nobody else has: it is refused, and says how."""
+    p = leaf([1.0, 2.0])
+    with nullcontext() if recording else tg.no_grad(), pytest.raises(TypeError) as caught:
+        exec(f"p {sign} other", {"p": p, "other": np.array([0.5, 0.5])})
+    assert f"p.data {sign}" in str(caught.value)
+    np.testing.assert_array_equal(p.data, [1, 2])
+    p.data -= 0.5
+    np.testing.assert_array_equal(p.data, [0.5, 1.5])
+
+
+@pytest.mark.parametrize("sign", ASSIGNMENTS)
+def test_results_may_be_assigned_to_again(sign: str) -> None:
+    """For what is no leaf `h += x` is `h = h + x`, gradients included."""
+    w, x = leaf([1.0, 2.0]), np.array([0.5, 0.25])
+    found = []
+    for line in (f"h {sign} x", f"h = h {sign[:-1]} x"):
+        names = {"h": w * 3, "x": x}
+        exec(line, names)
+        (gradient,) = tg.grad(tg.sum(names["h"]), w)
+        found.append((names["h"].data, gradient.data))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
 def test_the_built_in_sum_adds_tensors() -> None:
