@@ -236,7 +236,6 @@ LOSING: dict[str, Callable[[Any], Any]] = {
     "np.asarray": np.asarray,
     "np.array": np.array,
     "np.fromiter": lambda t: np.fromiter([t], float),
-    "np.full": lambda t: np.full(2, t, float),
     "an entry of an array": lambda t: np.zeros(2).__setitem__(0, t),
     "several entries": lambda t: np.zeros(2).__setitem__(slice(None), t),
     "a list of numbers": lambda t: np.array([t, t], float),

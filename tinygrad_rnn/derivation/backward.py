@@ -127,7 +127,7 @@ class _Backward:
         """The gradient: the sum of the terms, and of what was added up already."""
         shape, dtype, rounds = (of.shape, of.dtype, of.rounds if at else 0) if of else ((), None, 0)
         begun = self.totals.get(key)
-        if begun is None and len(terms) <= MOST and not any(map(is_part, terms)):
+        if begun is None and len(terms) <= MOST and not any(map(is_unsliced, terms)):
             target = Symbol(Quantity("gradient", shape, dtype, of, rounds), at)  # type: ignore[arg-type]
             out.append(Assign(target, total(terms)))
             return target
@@ -157,7 +157,7 @@ class _Backward:
 
     def through_views(self, x: Node, expression: Expression) -> tuple[Node, Expression]:
         """What is sent to a view goes on at once to what it is a view of."""
-        while x.op in VIEWS and x not in self.values.places and not is_part(expression):
+        while x.op in VIEWS and x not in self.values.places and not is_unsliced(expression):
             known = {y: self.values.expression(y) for y in (x, x.inputs[0])}
             ((_, expression, _),) = self.rules(x, expression, known)
             x = x.inputs[0]
@@ -303,7 +303,7 @@ class _LoopBackward:
     def _to_other(self, slot: From, expression: Expression) -> None:
         """To another loop's result: at once for all rounds where it is the same in all."""
         node, source = slot.loop.rounds[-1][slot.k], slot.loop.slots[slot.k][0]
-        if node.op in VIEWS and isinstance(source, (Fixed, From)) and not is_part(expression):
+        if node.op in VIEWS and isinstance(source, (Fixed, From)) and not is_unsliced(expression):
             self._through_view(node, slot, source, expression)
             return
         same = len(self.loop.rounds) == len(slot.loop.rounds)
@@ -332,7 +332,7 @@ class _LoopBackward:
         if terms == [target]:
             return  # a running sum's gradient stays
         of = self.values.of[self.loop, k]
-        if any(map(is_part, terms)):
+        if any(map(is_unsliced, terms)):
             terms = [self.whole.gathered(terms, of, None, self.body)]
         self.body.append(Assign(target, total(terms)))
 
@@ -351,7 +351,7 @@ def _at(expression: Expression, index: Any) -> Expression:
     return replace(expression, settings={**expression.settings, "indices": (index,)})
 
 
-def is_part(term: Expression) -> bool:
+def is_unsliced(term: Expression) -> bool:
     """Whether it is an array of zeros with something at an index."""
     return isinstance(term, Call) and term.op in PARTS
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ops.parts import scatter, unslice
 from ..ops.shape import broadcast_to
-from .backward import is_part
+from .backward import is_unsliced
 from .expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
 from .expressions.spelling import Speller
 from .expressions.syntax import call, literal, variable
@@ -35,7 +35,7 @@ class Source:
         self._begun: set[Quantity] = set()
         self._handed: set[Quantity] = set()  # gradients that a parameter's gradient is
         added = [s for block in blocks(steps) for s in block if isinstance(s, Add)]
-        self.indexed = {s.target.quantity for s in added if is_part(s.value)}
+        self.indexed = {s.target.quantity for s in added if is_unsliced(s.value)}
 
     def text(self, name: str, remark: str) -> str:
         """The function with this name, in front of it the functions that it calls."""
