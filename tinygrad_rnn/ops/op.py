@@ -15,13 +15,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from types import MethodType
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rule = Callable[..., Any]
+
+
+class Nested(Protocol):
+    """Numbers or arrays in a list or tuple, or in such of such; to type checkers a text is none."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, x: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[Numbers]: ...
+    def __reversed__(self) -> Iterator[Numbers]: ...
+
+
+Numbers = Array | np.generic | float | Nested  # what becomes an array; a Tensor is none of these
 
 
 class Op:
@@ -73,13 +86,16 @@ class Op:
         decomposition: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, forward)
-        parameters = inspect.signature(forward).parameters.values()
+        signature = inspect.signature(forward)
+        parameters = signature.parameters.values()
         self.name = forward.__name__.strip("_")
         self.forward = forward
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.settings = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
         self.variadic = bool(rest and rest[0] in rules)
+        if self.settings or self.variadic:
+            self.__signature__ = _as_called(signature, self.variadic)
         self.elementwise = elementwise
         self.passes = passes
         self.join: Any = join
@@ -120,7 +136,7 @@ class Op:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a class attribute, an op is a method of its first input."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.settings))})>"
@@ -169,6 +185,17 @@ class Op:
         if self.variadic:
             return (f"{self.inputs[0]}[{k}]" for k in range(1_000_000))
         return self.inputs
+
+
+def _as_called(forward: inspect.Signature, variadic: bool) -> inspect.Signature:
+    """How an op is called: settings by place too, and one sequence where forward takes several."""
+    parameters = [
+        p.replace(kind=p.POSITIONAL_OR_KEYWORD)
+        if p.kind is p.KEYWORD_ONLY or (variadic and p.kind is p.VAR_POSITIONAL)
+        else p
+        for p in forward.parameters.values()
+    ]
+    return forward.replace(parameters=parameters)
 
 
 def array(x: Any) -> Any:
