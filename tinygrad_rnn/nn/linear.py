@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from ..engine.tensor import Tensor
 from ..ops import addmm, matmul
-from .module import Module, Rng, uniform
+from .module import Input, Module, Rng, uniform
 
 
 class Linear(Module):
@@ -39,8 +37,7 @@ class Linear(Module):
         self.weight = uniform((out_features, in_features), bound, "weight", dtype, rng)
         self.bias = uniform((out_features,), bound, "bias", dtype, rng) if bias else None
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Input) -> Tensor:
         """x: (..., I). Result: (..., O)."""
         W, b = self.weight.T, self.bias
-        y: Tensor = matmul(x, W) if b is None else addmm(b, x, W)
-        return y
+        return matmul(x, W) if b is None else addmm(b, x, W)
