@@ -99,7 +99,7 @@ def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> An
     """
     if not x.shape or not x.size or x.dtype.kind != "f":
         return None
-    under = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
+    under: dict[Op, Array] = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
     for equation in several:
         under[equation[0]][makers[equation[1][0]][2]["index"]] = True
     columns = under[sigmoid].reshape(-1, x.shape[-1])
