@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..engine.tensor import Tensor
 from ..ops import addmm, matmul
+from .cells import as_array
 from .module import Input, Module, Rng, uniform
 
 
@@ -39,7 +40,7 @@ class Linear(Module):
 
     def forward(self, x: Input) -> Tensor:
         """x: (..., I). Result: (..., O)."""
-        shape, W, b = np.shape(x), self.weight.T, self.bias
+        shape, W, b = as_array(x).shape, self.weight.T, self.bias
         if shape[-1:] != (self.in_features,):
             raise ValueError(f"Linear: x has shape {shape}; it must be (..., {self.in_features})")
         return matmul(x, W) if b is None else addmm(b, x, W)

@@ -34,7 +34,7 @@ from ...ops import (
     transpose,
     where,
 )
-from ...ops.op import Array
+from ...ops.op import Array, Op
 from ...ops.parts import concatenate, gather, getitem_
 from ...ops.shape import cast
 from ..program import Equation, Program, Var
