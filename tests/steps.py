@@ -217,7 +217,8 @@ def _loop(d: Draft, seed: list[int], operations: int) -> None:
     h = d.pick(lambda x: x.dtype.kind == "f" and x.shape == sequence.shape[1:])
     turns = [sequence, d.pick(lambda x: x.dtype.kind == "f" and x.shape == sequence.shape)]
     other = d.pick(lambda x: x.ndim > 0 and len(x) == len(sequence))
-    shared, outputs = [*d.weights[:3], *d.values[-4:]], []
+    classes = [x for x in d.values if x.dtype.kind in "iu"][:3]
+    shared, outputs = [*d.weights[:3], *classes, *d.values[-4:]], []
     for t in reversed(range(len(sequence))) if d.often(0.3) else range(len(sequence)):
         step = Draft(seed, [*shared, *[x for x in (h,) if x is not None]], d.weights, d.single)
         step.values += [turns[t % 2][t], *([other[t]] if other is not None else [])]
