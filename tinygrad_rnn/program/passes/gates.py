@@ -52,13 +52,14 @@ def gated(program: Program) -> Program:
         part = makers.get(equation[1][0]) if equation[0] in (sigmoid, tanh) else None
         if part is not None:
             parts.setdefault(part[1][0], []).append(equation)
-    exact = _exact(program)
-    columns = {
-        x: _columns(x, several, makers)
-        for x, several in parts.items()
-        if exact.isdisjoint([e[3] for e in several if e[0] is sigmoid])
+    columns = {x: _columns(x, several, makers) for x, several in parts.items()}
+    exact = _exact(program) if any(columns.values()) else set()
+    gates = {
+        e[3]: x
+        for x, c in columns.items()
+        if c is not None and exact.isdisjoint([e[3] for e in parts[x] if e[0] is sigmoid])
+        for e in parts[x]
     }
-    gates = {e[3]: x for x, c in columns.items() if c is not None for e in parts[x]}
     if not gates:
         return program
     constants: dict[Any, Var] = {}
