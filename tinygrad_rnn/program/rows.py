@@ -197,7 +197,7 @@ def _product(rows: Rows, equation: Equation) -> int:
         return rows.where[b]
     if left and right and len(a.shape) == len(b.shape) == 2:
         inner = (left.axis, right.axis) == (1, 0)
-        if inner and left[1:] == right[1:]:
+        if inner and (left.outer, left.inner) == (right.outer, right.inner):
             return PARTIAL
     raise MixedRowsError("a product mixes the rows")
 
@@ -309,7 +309,7 @@ def _same(rows: Rows, equation: Equation) -> int:
     return rows.where[equation.inputs[0]]
 
 
-def _taken(rows: Rows, equation: Equation) -> int:
+def _gathered(rows: Rows, equation: Equation) -> int:
     """Rows of a table by the ids of the batch."""
     table, *index = equation.inputs
     if rows.where.get(table) is not None or len(index) != 1:
@@ -317,7 +317,7 @@ def _taken(rows: Rows, equation: Equation) -> int:
     return int(rows.where[index[0]] * math.prod(table.shape[1:]))
 
 
-def _added(rows: Rows, equation: Equation) -> int:
+def _scattered(rows: Rows, equation: Equation) -> int:
     """The gradient of that: each row of the batch is added to a table."""
     inputs, counts = equation.inputs, equation.settings["counts"]
     if any(count != 2 for count in counts) or any(x not in rows.where for x in inputs):
@@ -344,7 +344,7 @@ _RULES: dict[Op, Callable[[Rows, Equation], int]] = {
     broadcast_to: _pointwise,
     cast: _same,
     concatenate: _joined,
-    gather: _taken,
+    gather: _gathered,
     getitem_: _part,
     less_one: _by_row,
     matmul: _product,
@@ -353,7 +353,7 @@ _RULES: dict[Op, Callable[[Rows, Equation], int]] = {
     picked: _by_row,
     places: _same,
     reshape: _reshaped,
-    scatter: _added,
+    scatter: _scattered,
     stack: _stacked,
     sum: _reduced,
     transpose: _transposed,

@@ -13,8 +13,8 @@ from ..ops.op import Array, Op
 from ..ops.parts import getitem_
 from ..ops.shape import checked_
 from .code import function_of
-from .kernels import UFUNCS, Call, calls_of, part_of, writes_in_place
-from .layout import VIEWS, Layout, Row, copied, covers, turned
+from .kernels import UFUNCS, KernelCall, calls_of, part_of, writes_in_place
+from .layout import ALIASES, Layout, Row, covers, with_members_copied, with_transposes_copied
 from .program import Equation, Program, Var
 
 Place = Var | Row  # what has memory of its own
@@ -62,7 +62,7 @@ class Runner:
             if tensor in self._copied:
                 arrays[var] = np.array(tensor._array)
                 self._leaves.append((arrays[var], tensor))
-        binding = _Binding(copied(turned(program)), arrays)
+        binding = _Binding(with_members_copied(with_transposes_copied(program)), arrays)
         self._last = binding.last
         self._run = function_of(binding.calls)
         self._outputs = [arrays[var] for var in program.outputs]
@@ -103,7 +103,7 @@ class _Binding:
 
     def __init__(self, program: Program, arrays: dict[Var, Array]) -> None:
         self.arrays = arrays
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         self._program = program
         self._layout = Layout(program)
         self._vectors: dict[Var, Array] = {}
@@ -112,7 +112,7 @@ class _Binding:
         self._place: dict[Var, Place] = {}
         self._ends: dict[int, list[Place]] = {}
         self._last_read: dict[Place, int] = {}
-        read = {x for e in program.equations for x in e[1] if type(x) is Var}
+        read = {x for e in program.equations for x in e.inputs if type(x) is Var}
         self._results = set(program.outputs) - read
         self._own: dict[Var, Last] = {}
         self._follow()
@@ -128,7 +128,7 @@ class _Binding:
         """Finds for each value the place that holds it, and for each place its last reader."""
         layout, place, last = self._layout, self._place, self._last_read
         for k, (op, inputs, _, output, _) in enumerate(self._program.equations):
-            if op in VIEWS:
+            if op in ALIASES:
                 home = place.get(inputs[0])
             elif output in layout.joins:
                 home = place[layout.joins[output]]
@@ -140,7 +140,7 @@ class _Binding:
             for x in inputs:
                 if type(x) is Var and x in place:
                     last[place[x]] = k
-        kept = [x for e in self._program.equations if e[3] in self._results for x in e[1]]
+        kept = [x for e in self._program.equations if e.output in self._results for x in e.inputs]
         for var in (*self._program.outputs, *kept):
             if type(var) is Var and var in place:
                 last.pop(place[var], None)
@@ -156,10 +156,10 @@ class _Binding:
         op, inputs, settings, output, _ = equation
         given = [self.arrays[x] if type(x) is Var else x for x in inputs]
         if op is checked_:
-            self.calls.append(Call(settings["check"], (given[0],)))
+            self.calls.append(KernelCall(settings["check"], (given[0],)))
             self.arrays[output] = given[0]
             return
-        if op in VIEWS:
+        if op in ALIASES:
             view = _view(op, given, settings)
             if np.may_share_memory(view, given[0]) or not view.size:
                 self.arrays[output] = view
@@ -175,11 +175,11 @@ class _Binding:
             for x, index in zip(given, settings["indices"], strict=True):
                 part = part_of(out, index)
                 if part.ctypes.data != x.ctypes.data or part.strides != x.strides:
-                    self.calls.append(Call(np.copyto, (part, x)))
+                    self.calls.append(KernelCall(np.copyto, (part, x)))
         else:
             self._call(output, calls_of(op, given, settings, out))
 
-    def _call(self, output: Var, calls: list[Call]) -> None:
+    def _call(self, output: Var, calls: list[KernelCall]) -> None:
         """Takes the calls in; the only call for a result of the Program waits for a new array."""
         alone = len(calls) == 1 and self._place.get(output) is output and output in self._results
         k = calls[0].result if alone else None
@@ -255,13 +255,13 @@ class _Binding:
             return part_of(self.arrays[whole], index)
         if var in self._layout.rows:
             row, k = self._layout.rows[var]
-            return self._shaped(self._taken(row, row.members[0].dtype), row)[k, ...]
-        return self._taken(var, var.dtype).reshape(var.shape)
+            return self._shaped(self._memory_of(row, row.members[0].dtype), row)[k, ...]
+        return self._memory_of(var, var.dtype).reshape(var.shape)
 
     def _shaped(self, memory: Array, row: Row) -> Array:
         return memory.reshape(len(row.members), *row.members[0].shape)
 
-    def _taken(self, place: Place, dtype: Any) -> Array:
+    def _memory_of(self, place: Place, dtype: Any) -> Array:
         """The memory of a place: what another one has given back, or new."""
         memory = self._memory.get(place)
         if memory is None:

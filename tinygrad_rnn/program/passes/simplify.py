@@ -21,7 +21,7 @@ from ..keys import named
 from ..program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
-SMALL = 2**16  # entries of a constant that is worth computing ahead
+LARGEST_FOLDED = 2**16  # entries of a constant that is worth computing ahead
 
 
 def simplified(program: Program) -> Program:
@@ -41,9 +41,9 @@ def live(program: Program) -> Program:
     """Without equations whose outputs nobody reads."""
     needed, kept = set(program.outputs), []
     for equation in reversed(program.equations):
-        if equation[3] in needed:
+        if equation.output in needed:
             kept.append(equation)
-            needed.update([x for x in equation[1] if type(x) is Var])
+            needed.update([x for x in equation.inputs if type(x) is Var])
     return replace(program, equations=tuple(reversed(kept)))
 
 
@@ -79,7 +79,7 @@ class _Known:
                 self.instead[output] = simpler
                 found: Var = simpler
                 return found
-        same = self._equal(equation) or self._constant(equation)
+        same = self._equal(equation) or self._folded(equation)
         if same is not None:
             self.instead[output] = same
             return same
@@ -96,7 +96,7 @@ class _Known:
     def maker(self, x: Any, op: Op) -> Equation | None:
         """The equation that computes x, if it is one of this op."""
         found = self.makers.get(x) if type(x) is Var else None
-        return found if found is not None and found[0] is op else None
+        return found if found is not None and found.op is op else None
 
     def _equal(self, equation: Equation) -> Var | None:
         """What an equation like this one computed before; now it is this one."""
@@ -106,7 +106,7 @@ class _Known:
         found = self.seen.setdefault(key, output)
         return None if found is output else found
 
-    def _constant(self, equation: Equation) -> Var | None:
+    def _folded(self, equation: Equation) -> Var | None:
         """The equation's value where all inputs are constants."""
         op, inputs, settings, output, _ = equation
         if op is checked_:
@@ -114,7 +114,7 @@ class _Known:
         for x in inputs:
             if type(x) is Var and x not in self.constants:
                 return None
-        if output.size > SMALL:
+        if output.size > LARGEST_FOLDED:
             return None
         arrays = [self.constants[x] if type(x) is Var else x for x in inputs]
         with np.errstate(all="ignore"):
@@ -173,7 +173,7 @@ def _axes(equation: Equation) -> tuple[int, ...]:
 def _getitem(equation: Equation, known: _Known) -> Simpler:
     """A step of a stack is what was put there; a part that is all of an array is a reshape."""
     (x,), output, index = equation.inputs, equation.output, equation.settings["index"]
-    if x.size == output.size and not _turns(index):
+    if x.size == output.size and not _reverses(index):
         return equation._replace(op=reshape, settings={"shape": output.shape})
     stacked = known.maker(x, stack)
     if stacked is not None and type(index) is int and stacked.settings["axis"] == 0:
@@ -181,7 +181,7 @@ def _getitem(equation: Equation, known: _Known) -> Simpler:
     return None
 
 
-def _turns(index: Any) -> bool:
+def _reverses(index: Any) -> bool:
     """Whether an index puts entries into another order."""
     several = index if isinstance(index, tuple) else (index,)
     return any(isinstance(k, slice) and k.step is not None and k.step < 0 for k in several)
@@ -217,7 +217,7 @@ def _part_of_steps(makers: list[Equation], equation: Equation) -> Simpler:
     if op is not getitem_ or type(start) is not int or start < 0:
         return None
     for k, maker in enumerate(makers):
-        if maker[1][0] is not whole or maker[2]["index"] != start + k:
+        if maker.inputs[0] is not whole or maker.settings["index"] != start + k:
             return None
     if len(makers) == whole.shape[0]:
         return whole
@@ -264,7 +264,7 @@ def _unslice(equation: Equation, known: _Known) -> Simpler:
     _, inputs, settings, output, _ = equation
     indices = settings["indices"]
     T = output.shape[0] if output.shape else 0
-    if len(inputs) == 1 and inputs[0].size == output.size and not _turns(indices[0]):
+    if len(inputs) == 1 and inputs[0].size == output.size and not _reverses(indices[0]):
         return equation._replace(op=reshape, settings={"shape": output.shape})
     if any(x.dtype != output.dtype for x in inputs):
         return None
