@@ -107,11 +107,11 @@ def check_on_tape(name: str, what: str, tensor: Any, nodes: Collection[Node]) ->
     """Raises: TypeError for no Tensor, RuntimeError for one that the loss does not depend on."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: {what} must be a Tensor, not {type(tensor).__name__}")
-    called = f"{what} ({tensor.name})" if tensor.name and tensor.name != what else what
+    label = f"{what} ({tensor.name})" if tensor.name and tensor.name != what else what
     if not tensor.requires_grad:
-        raise RuntimeError(f"{name}: {called} requires no gradient; give it requires_grad=True")
+        raise RuntimeError(f"{name}: {label} requires no gradient; give it requires_grad=True")
     if tensor not in nodes:
         raise RuntimeError(
-            f"{name}: {called}, of shape {tensor.shape}, is not on the tape of this loss; give the "
+            f"{name}: {label}, of shape {tensor.shape}, is not on the tape of this loss; give the "
             "very tensor that the loss was computed from, not a copy or a detached one"
         )

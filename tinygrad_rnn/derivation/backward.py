@@ -21,7 +21,19 @@ from .expressions.expression import Call, Expression, Index, Quantity, Symbol, s
 from .expressions.recorder import Recorder, rules_of
 from .expressions.simpler import after, moved_index, total
 from .loops import Carried, Fixed, From, Local, Loop, Slot
-from .steps import VIEWS, Add, Assign, For, Statement, Steps, Values, Zero, carried, family, forward
+from .steps import (
+    VIEWS,
+    Add,
+    Assign,
+    For,
+    QuantityTable,
+    Statement,
+    Steps,
+    Zero,
+    carried,
+    family,
+    forward,
+)
 
 PARTS = (unslice, scatter)
 MOST = 6  # terms of a sum in one line
@@ -35,7 +47,7 @@ def steps_of(
     items: results of ops and loops, in recorded order. wrt: leaves whose gradients are wanted.
     useful: the nodes whose gradients lead to them.
     """
-    values = Values(items)
+    values = QuantityTable(items)
     there = forward(items, values)
     start = values.expression(loss)
     backward = _Backward(items, values, loss, wrt, useful)
@@ -56,7 +68,7 @@ class _Backward:
     def __init__(
         self,
         items: Sequence[Node | Loop],
-        values: Values,
+        values: QuantityTable,
         loss: Node,
         wrt: Collection[Node],
         useful: Collection[Node],

@@ -18,7 +18,7 @@ from .entries import MOST, spelled_out
 from .equations import equations
 from .inline import shortened
 from .loops import arranged
-from .names import FUNCTION, Called, Given, Names, called, give_names, take_names
+from .names import FUNCTION, Given, Names, StepNames, give_names, step_names, take_names
 from .report import report
 from .source import Source, read
 from .steps import Steps
@@ -80,8 +80,8 @@ class Derivation:
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
         keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
-        called = next((self._called[key][0] for key in keys if key in self._called), "x")
-        return in_a_line(called)
+        name = next((self._step_names[key][0] for key in keys if key in self._step_names), "x")
+        return in_a_line(name)
 
     def formula(self, node: Tensor) -> Formula:
         """How a Tensor of the tape is computed: text and LaTeX; of a leaf its name."""
@@ -184,13 +184,13 @@ class Derivation:
         items = arranged(self._results, fewest) if fewest else self._results
         steps = steps_of(items, self.loss, self.wrt, self._useful)
         give_names(steps, self._given)
-        take_names(steps, self._called)
+        take_names(steps, self._step_names)
         names = Names(steps, self.loss)
         return shortened(steps, names.shows), names
 
     @cached_property
-    def _called(self) -> Called:
+    def _step_names(self) -> StepNames:
         items = arranged(self._results, 2)
         steps = steps_of(items, self.loss, self.wrt, self._useful)
         give_names(steps, self._given)
-        return called(steps, self._given, Names(steps, self.loss))
+        return step_names(steps, self._given, Names(steps, self.loss))

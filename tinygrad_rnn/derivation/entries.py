@@ -286,11 +286,11 @@ class Spelled:
             self.arrays[quantity] = value
             return
         value = np.broadcast_to(value, quantity.shape)
-        self.arrays[quantity] = self._kept(quantity, value)
+        self.arrays[quantity] = self._abbreviated(quantity, value)
         for place, x in np.ndenumerate(value):
             yield f"{self._name(quantity, place)} = {entry(x)}"
 
-    def _kept(self, quantity: Quantity, value: Array) -> Array:
+    def _abbreviated(self, quantity: Quantity, value: Array) -> Array:
         """The entries as they stand in later formulas: values by their names, short gradients."""
         named = self._named(quantity, np.vectorize(lambda x: entry(x).value, otypes=[float])(value))
         if quantity.of is None:

@@ -198,10 +198,10 @@ def _kind(name: str, value: Any) -> Any:
     if name != "index":
         return hashable(value)
     several = value if isinstance(value, tuple) else (value,)
-    return tuple(int if _is_number(k) else hashable(k) for k in several)
+    return tuple(int if _is_integer_index(k) else hashable(k) for k in several)
 
 
-def _is_number(k: Any) -> bool:
+def _is_integer_index(k: Any) -> bool:
     """Whether a part of an index is a whole number."""
     return isinstance(k, (int, np.integer)) and not isinstance(k, bool)
 
@@ -312,7 +312,7 @@ def _settings(ops: Sequence[Node]) -> dict[str, Any] | None:
 def counted(values: Sequence[Any]) -> list[Any] | None:
     """[what they all are, an Index or a Row for numbers that differ]; None if nothing is."""
     first = values[0]
-    if _is_number(first):
+    if _is_integer_index(first):
         at = affine([int(v) for v in values])
         if at is None:
             return [Row([np.asarray(v) for v in values])]

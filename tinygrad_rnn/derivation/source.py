@@ -50,8 +50,8 @@ class Source:
         self._block(self.steps.backward, 1)
         pairs = [f"{key!r}: {self.speller.text(value)}" for key, value in self.results.items()]
         self.lines += _returned(loss, pairs)
-        kept = self.speller.functions.values()
-        functions = [ast.unparse(ast.fix_missing_locations(tree)) for tree in kept]
+        trees = self.speller.functions.values()
+        functions = [ast.unparse(ast.fix_missing_locations(tree)) for tree in trees]
         head = f"def {name}(inputs, parameters):"
         return (
             "\n\n\n".join(["import numpy as np", *functions, "\n".join([head, *self.lines])]) + "\n"
@@ -165,7 +165,7 @@ def read(steps: Steps) -> set[Quantity]:
 
 def _single(steps: Steps, results: dict[str, Expression]) -> set[Quantity]:
     """The quantities of loops that one variable holds: nobody reads an earlier round's value."""
-    kept: set[Quantity] = set(steps.inputs)
+    indexed: set[Quantity] = set(steps.inputs)
     defined: dict[Quantity, Any] = {}
     uses: dict[Quantity, list[tuple[Any, int, Symbol]]] = defaultdict(list)
     for block in blocks(steps):
@@ -176,7 +176,7 @@ def _single(steps: Steps, results: dict[str, Expression]) -> set[Quantity]:
             if isinstance(statement, Assign):
                 defined[quantity] = (block, place)
             elif quantity.rounds:
-                kept.add(quantity)
+                indexed.add(quantity)
             if not isinstance(statement, Zero):
                 for symbol in symbols(statement.value):
                     uses[symbol.quantity].append((block, place, symbol))
@@ -186,7 +186,7 @@ def _single(steps: Steps, results: dict[str, Expression]) -> set[Quantity]:
     single = set()
     for quantity, (block, place) in defined.items():
         current = all(_reads_current(use, block, place, quantity) for use in uses[quantity])
-        if quantity.rounds and quantity not in kept and current:
+        if quantity.rounds and quantity not in indexed and current:
             single.add(quantity)
     return single
 

@@ -83,10 +83,10 @@ class Steps:
             yield from (statement for statement in block if isinstance(statement, For))
 
 
-# Values
+# QuantityTable
 
 
-class Values:
+class QuantityTable:
     """What stands for each value: its quantity, and in a loop its round."""
 
     def __init__(self, items: Sequence[Node | Loop]) -> None:
@@ -95,7 +95,7 @@ class Values:
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
         self._rows: dict[tuple[Any, ...], Quantity] = {}
-        self._kept: list[Any] = []  # whose ids stand for them
+        self._alive: list[Any] = []  # whose ids stand for them
         for item in items:
             if isinstance(item, Loop):
                 self._add_loop(item)
@@ -151,23 +151,23 @@ class Values:
             return array.item()
         key = id(array) if key is None else key
         if key not in self.of:
-            self._kept.append(array)
+            self._alive.append(array)
             self.of[key] = Quantity("input", array.shape, array.dtype)
             self.inputs[self.of[key]] = array
         return Symbol(self.of[key])
 
     def _row(self, row: Row) -> Quantity:
-        key = tuple(x.item() if _is_number(x) else id(x) for x in row.arrays)
+        key = tuple(x.item() if _is_integer_scalar(x) else id(x) for x in row.arrays)
         if key not in self._rows:
             first = array_of(row.arrays[0])
             quantity = Quantity("input", first.shape, first.dtype, rounds=len(row.arrays))
             self._rows[key] = quantity
             self.inputs[quantity] = [array_of(x) for x in row.arrays]
-            self._kept.append(row)
+            self._alive.append(row)
         return self._rows[key]
 
 
-def _is_number(x: Any) -> bool:
+def _is_integer_scalar(x: Any) -> bool:
     """Whether a row has it for what it is, and not as one of the user's arrays."""
     return not x.ndim and x.dtype.kind == "i"
 
@@ -175,7 +175,7 @@ def _is_number(x: Any) -> bool:
 # Forward
 
 
-def forward(items: Sequence[Node | Loop], values: Values) -> list[Statement]:
+def forward(items: Sequence[Node | Loop], values: QuantityTable) -> list[Statement]:
     """The statements of the forward pass."""
     found: list[Statement] = []
     for item in items:
@@ -188,7 +188,7 @@ def forward(items: Sequence[Node | Loop], values: Values) -> list[Statement]:
     return found
 
 
-def _loop_forward(loop: Loop, values: Values) -> Iterator[Statement]:
+def _loop_forward(loop: Loop, values: QuantityTable) -> Iterator[Statement]:
     for k, initial in carried(loop).items():
         yield Assign(Symbol(values.of[loop, k], Index(0, -1)), values.expression(initial))
     body: list[Statement] = []

@@ -38,11 +38,11 @@ def anomaly_mode() -> Iterator[None]:
     FloatingPointError: sqrt: its gradient by x has inf at index (0,), ...
     """
     now = mode.get()
-    with in_mode(Mode(now.recording, now.scope, now.watch or Lookout())):
+    with in_mode(Mode(now.recording, now.scope, now.watch or AnomalyDetector())):
         yield
 
 
-class Lookout(Watch):
+class AnomalyDetector(Watch):
     """Looks at results and gradients, and knows the line that recorded each node.
 
     lines: for each node's serial the file and the number of the line.
@@ -104,7 +104,8 @@ def _anomaly(
     op: Op, inputs: Sequence[Any], problem: str, scope: tuple[str, ...], line: Line | None
 ) -> FloatingPointError:
     given = ", ".join(
-        f"{op.input_name(k)}{_called(x)}: {describe(x)}{_already(x)}" for k, x in enumerate(inputs)
+        f"{op.input_name(k)}{_quoted_name(x)}: {describe(x)}{_already(x)}"
+        for k, x in enumerate(inputs)
     )
     where = f" in scope {' / '.join(scope)}" if scope else ""
     place = (
@@ -113,7 +114,7 @@ def _anomaly(
     return FloatingPointError(f"{op.name}: {problem}, given {given}; recorded{where} at {place}")
 
 
-def _called(x: Any) -> str:
+def _quoted_name(x: Any) -> str:
     name = getattr(x, "name", None)
     return f" {name!r}" if name else ""
 

@@ -139,7 +139,7 @@ class Recurrent(Module):
             for t in order:
                 now.scope = (*path, labels[t])
                 new = step(z[t], state, W, b)
-                state = new if mask is None else _kept(mask[t], new, state)
+                state = new if mask is None else _masked_state(mask[t], new, state)
                 states.append(state)
         return states
 
@@ -152,7 +152,7 @@ class Recurrent(Module):
             with scope(_labels(len(x))[t]):
                 z = affine(x[t], weights.W_ih.T, weights.b_ih)
                 new = self._step(z, state, weights.W_hh.T, weights.b_hh)
-                state = new if mask is None else _kept(mask[t], new, state)
+                state = new if mask is None else _masked_state(mask[t], new, state)
             states.append(state)
         return states
 
@@ -215,7 +215,7 @@ def _labels(T: int) -> tuple[str, ...]:
     return tuple(f"t={t + 1}" for t in range(T))
 
 
-def _kept(inside: Any, new: State, old: State) -> State:
+def _masked_state(inside: Any, new: State, old: State) -> State:
     """The new state where the sequence goes on, else the old one."""
     return tuple(where(inside, n, o) for n, o in zip(new, old, strict=True))
 

@@ -202,8 +202,8 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
            [1., 2.]])
     """
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else [axis]
-    turned = {counted_axis("flip", x, k) for k in axes}
-    return x[tuple(slice(None, None, -1 if k in turned else None) for k in range(x.ndim))]
+    flipped = {counted_axis("flip", x, k) for k in axes}
+    return x[tuple(slice(None, None, -1 if k in flipped else None) for k in range(x.ndim))]
 
 
 @composed()

@@ -93,9 +93,9 @@ class Latex:
     def function(self, x: Call) -> Written:
         """The op's name and its inputs."""
         name = x.op.name
-        called = rf"\{name}" if name in FUNCTIONS else rf"\operatorname{{{plain(name)}}}"
+        function = rf"\{name}" if name in FUNCTIONS else rf"\operatorname{{{plain(name)}}}"
         inputs = ", ".join(map(self.text, x.inputs))
-        return Written(rf"{called}\left({inputs}\right)", ATOM)
+        return Written(rf"{function}\left({inputs}\right)", ATOM)
 
 
 def number(x: Any) -> Written:

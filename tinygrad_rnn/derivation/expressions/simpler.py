@@ -119,12 +119,12 @@ def _reshape(call: Call) -> Expression:
         return simpler(replace(call, inputs=x.inputs))
     if _is_spread(x):
         return simpler(replace(x, settings={"shape": call.shape}, shape=call.shape))
-    if isinstance(x, Call) and x.op is sum and call.shape == _kept_shape(x):
+    if isinstance(x, Call) and x.op is sum and call.shape == _keepdims_shape(x):
         return replace(x, settings={**x.settings, "keepdims": True}, shape=call.shape)
     return None
 
 
-def _kept_shape(total: Call) -> Shape | None:
+def _keepdims_shape(total: Call) -> Shape | None:
     """The shape of a sum with its axes kept."""
     shape, axis = total.inputs[0].shape, total.settings["axis"]
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -139,7 +139,7 @@ def _part(call: Call) -> Expression:
         return simpler(replace(x, settings={"shape": call.shape}, shape=call.shape))
     if isinstance(x, (int, float)):
         return simpler(replace(call, op=broadcast_to, settings={"shape": call.shape}))
-    if _is_whole(x, call.shape, call.settings["index"]):
+    if _covers_all(x, call.shape, call.settings["index"]):
         return simpler(replace(call, op=reshape, settings={"shape": call.shape}))
     return None
 
@@ -147,17 +147,17 @@ def _part(call: Call) -> Expression:
 def _unslice(call: Call) -> Expression:
     """What fills the whole is that, in another shape."""
     shape, index = getattr(call.inputs[0], "shape", ()), call.settings["indices"][0]
-    if len(call.inputs) == 1 and _is_whole(call, shape, index):
+    if len(call.inputs) == 1 and _covers_all(call, shape, index):
         return simpler(replace(call, op=reshape, settings={"shape": call.shape}))
     return None
 
 
-def _is_whole(x: Expression, shape: Shape, index: Any) -> bool:
+def _covers_all(x: Expression, shape: Shape, index: Any) -> bool:
     """Whether a part of this shape is all of x, in its order."""
     several = index if isinstance(index, tuple) else (index,)
-    turned = any(isinstance(k, slice) and (k.step or 1) < 0 for k in several)
+    reversed_order = any(isinstance(k, slice) and (k.step or 1) < 0 for k in several)
     counts = any(isinstance(k, (Index, Symbol)) for k in several)
-    return math.prod(x.shape) == math.prod(shape) > 0 and not turned and not counts
+    return math.prod(x.shape) == math.prod(shape) > 0 and not reversed_order and not counts
 
 
 def _spread(call: Call) -> Expression:

@@ -25,7 +25,7 @@ def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
     """
     rules = _rules(tape)
     back = [
-        _turned(arrow, link, rules)
+        _reversed(arrow, link, rules)
         for arrow, link in zip(sheet.arrows, links, strict=True)
         if any(edge in rules for edge in link.edges)
     ]
@@ -56,7 +56,7 @@ def _rules(tape: Recorded) -> dict[Edge, str]:
     return rules
 
 
-def _turned(arrow: Arrow, link: Link, rules: dict[Edge, str]) -> Arrow:
+def _reversed(arrow: Arrow, link: Link, rules: dict[Edge, str]) -> Arrow:
     """The arrow of the way back, from the gradient of the head to that of the tail."""
     flowing = [edge for edge in link.edges if edge in rules]
     return arrow._replace(

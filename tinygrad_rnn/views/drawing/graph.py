@@ -14,7 +14,7 @@ from ...bptt.time import Edge, is_node, step_of
 from ...engine.totals import Node
 from .flow import Norms, link_norms
 from .folding import Bundle, Folding
-from .labels import LONGEST_NAME, Called, Show, cut, describe, is_array, numbers
+from .labels import LONGEST_NAME, DisplayNames, Show, cut, describe, is_array, numbers
 from .sheet import Arrow, Box, Kind, Scope, Way
 
 _LAYER = re.compile(r"layer \d+.*")
@@ -39,13 +39,13 @@ class Recorded(NamedTuple):
 
     nodes: Sequence[Node]
     outputs: Collection[Node]
-    names: Called
+    names: DisplayNames
     folding: Folding
     ids: Mapping[Node, str]
 
 
 def recorded(
-    nodes: Sequence[Node], outputs: Collection[Node], names: Called, folding: Folding
+    nodes: Sequence[Node], outputs: Collection[Node], names: DisplayNames, folding: Folding
 ) -> Recorded:
     """The ids of boxes: n3 for the fourth node, f0 for the first bundle."""
     bundles = {bundle: f"f{k}" for k, bundle in enumerate(dict.fromkeys(folding.bundles.values()))}

@@ -15,7 +15,7 @@ from ...nn import Module
 from ...ops.op import Array, Op
 
 Show = Literal["shape", "stats", "values"]
-Called = Mapping[Node, str]
+DisplayNames = Mapping[Node, str]
 
 LONGEST_NAME = 40  # characters
 LONGEST_CALL = 60
@@ -26,7 +26,7 @@ UNPRINTABLE = re.compile("[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010
 PLAIN = (int, str, np.generic, np.ndarray, np.dtype, type(None))
 
 
-def called(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
+def display_names(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
     """What each node is called, if at all; two names of one Tensor make `a = b`.
 
     names: Tensors go by their name there; of a Module the parameters that have none, as in
@@ -34,7 +34,7 @@ def called(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
 
     >>> from tinygrad_rnn import nn
     >>> model = nn.Linear(2, 1)
-    >>> list(called([model.weight, model.bias], {"model": model, "b": model.bias}).values())
+    >>> list(display_names([model.weight, model.bias], {"model": model, "b": model.bias}).values())
     ['model.weight', 'b']
     """
     given: dict[Node, list[str]] = {}
@@ -49,7 +49,7 @@ def called(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
     return own | parts | {node: " = ".join(several) for node, several in given.items()}
 
 
-def describe(node: Node, names: Called, show: Show) -> tuple[str, ...]:
+def describe(node: Node, names: DisplayNames, show: Show) -> tuple[str, ...]:
     """The lines of a node: what it is, its shape, its numbers, the norm of its gradient."""
     name = [names[node]] if node in names else []
     call = [] if node.op is None else [cut(_call(node.op, node, names), LONGEST_CALL)]
@@ -85,7 +85,7 @@ def numbers(array: Array, show: Show) -> list[str]:
 # The op
 
 
-def _call(op: Op, node: Node, names: Called) -> str:
+def _call(op: Op, node: Node, names: DisplayNames) -> str:
     """The op, with its inputs and settings where they say more than the edges do."""
     inputs = [_input(x, names) for x in node.inputs]
     if len(inputs) > MOST_INPUTS and set(inputs) == {"·"}:
@@ -97,7 +97,7 @@ def _call(op: Op, node: Node, names: Called) -> str:
     return f"{op.name}({', '.join(inputs + settings)})"
 
 
-def _input(x: Any, names: Called) -> str:
+def _input(x: Any, names: DisplayNames) -> str:
     if isinstance(x, Tensor):
         return names.get(x, "·")
     return "·" if is_array(x) else in_place(x)

@@ -71,7 +71,7 @@ def _check_size(loss: Tensor) -> None:
         )
 
 
-def _page(told: dict[str, Any], drawing: str, title: str) -> str:
+def _page(data: dict[str, Any], drawing: str, title: str) -> str:
     """The page's text. Nothing in it but the script and the style that ship can run or load."""
     style, script = ("\n".join(map(_part, names)) for names in (STYLES, SCRIPTS))
     replaced = {
@@ -80,7 +80,7 @@ def _page(told: dict[str, Any], drawing: str, title: str) -> str:
         "SCRIPT_HASH": _hash(script),
         "STYLE": style,
         "DRAWING": drawing,
-        "DATA": json.dumps(told, separators=(",", ":"), allow_nan=False).translate(HARMLESS),
+        "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).translate(HARMLESS),
         "SCRIPT": script,
     }
     pieces = _part("page.html").split("%%")  # every second one is a name

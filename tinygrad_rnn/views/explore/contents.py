@@ -88,7 +88,7 @@ def _node(
         "value": shown(node.data, most),
         "inputs": [
             {"input": node.op.input_name(k)}
-            | ({"node": numbers[x]} if isinstance(x, Tensor) else {"is": _told(x)})
+            | ({"node": numbers[x]} if isinstance(x, Tensor) else {"is": _constant(x)})
             for k, x in enumerate(node.inputs)
             if node.op is not None
         ],
@@ -96,7 +96,7 @@ def _node(
     }
 
 
-def _told(x: Any) -> str:
+def _constant(x: Any) -> str:
     """An input that is no Tensor: a number as it is, of an array its shape."""
     return f"array of shape {np.shape(x)}" if np.shape(x) else cut(x, LONGEST_NAME)
 
