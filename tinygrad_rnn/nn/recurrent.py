@@ -64,6 +64,18 @@ class Recurrent(Module):
         dtype: npt.DTypeLike,
         rng: Rng,
     ) -> None:
+        """The layers, with parameters drawn from U(-1/√H, 1/√H).
+
+        input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
+        bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
+        (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in
+        training. bidirectional: a second network reads backwards; output has [forward | backward]
+        in 2H columns. unroll: record every step whole instead of one product of all inputs: for
+        drawings and per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
+        Parameters, for each layer k and G gates: weight_ih_lk (GH, I or DH), weight_hh_lk (GH, H),
+        bias_ih_lk, bias_hh_lk (GH,); those of the backward direction end in _reverse.
+        Raises: ValueError for a size that is no whole number above 0, or a dropout outside [0, 1].
+        """
         kind = type(self).__name__
         check_sizes(kind, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_probability(kind, "dropout", dropout)
@@ -223,16 +235,8 @@ def _masked_state(inside: Any, new: State, old: State) -> State:
 class RNN(Recurrent):
     """A plain recurrent network: h_t = f(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh).
 
-    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
-    nonlinearity: f, "tanh" or "relu". bias: whether there are biases.
-    batch_first: x and output are (B, T, ...) instead of (T, B, ...).
-    dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
-    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
-    unroll: record every step whole instead of one product of all inputs: for drawings and
-    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (H, I or DH), weight_hh_lk (H, H), bias_ih_lk,
-    bias_hh_lk (H,), from U(-1/√H, 1/√H); those of the
-    backward direction end in _reverse.
+    nonlinearity: f, "tanh" or "relu"; the other arguments are those of all recurrent layers, at
+    `__init__`. One gate: the weights have H rows.
 
     >>> output, h_n = RNN(3, 4, rng=0)(np.ones((7, 2, 3)))
     >>> output.shape, h_n.shape
@@ -278,16 +282,8 @@ class LSTM(Recurrent):
     """A long short-term memory: [i f g o] = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh,
     c_t = σ(f) ⊙ c_{t-1} + σ(i) ⊙ tanh(g), h_t = σ(o) ⊙ tanh(c_t).
 
-    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
-    bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
-    (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
-    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
-    unroll: record every step whole instead of one product of all inputs: for drawings and
-    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (4H, I or DH), weight_hh_lk (4H, H), bias_ih_lk,
-    bias_hh_lk (4H,), from U(-1/√H, 1/√H); rows in the order of the gates i, f, g, o; those of the
-    backward direction end in _reverse.
-    proj_size: only 0; projections are not there.
+    proj_size: only 0; projections are not there. The other arguments are those of all recurrent
+    layers, at `__init__`. The weights have 4H rows, in the order of the gates i, f, g, o.
     Source: Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (2000).
 
     >>> output, (h_n, c_n) = LSTM(3, 4, rng=0)(np.ones((7, 2, 3)))
@@ -340,17 +336,9 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """A gated recurrent unit: h_t = (1 - u) ⊙ n + u ⊙ h_{t-1}; `gru_step` has its equations.
 
-    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
-    bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
-    (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
-    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
-    unroll: record every step whole instead of one product of all inputs: for drawings and
-    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (3H, I or DH), weight_hh_lk (3H, H), bias_ih_lk,
-    bias_hh_lk (3H,), from U(-1/√H, 1/√H); rows in the order of the gates r, z, n; those of the
-    backward direction end in _reverse.
     reset_after: whether the reset gate acts after the product with W_hh, as in PyTorch and cuDNN,
-    or before it, as in the published paper.
+    or before it, as in the published paper. The other arguments are those of all recurrent layers,
+    at `__init__`. The weights have 3H rows, in the order of the gates r, z, n.
     Source: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder.
 
     >>> output, h_n = GRU(3, 4, rng=0)(np.ones((7, 2, 3)))
