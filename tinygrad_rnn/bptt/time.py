@@ -11,7 +11,7 @@ from ..engine.totals import Node
 from ..ops.shape import cast, reshape, transpose
 
 Edge = tuple[Node, int]
-VIEWS = frozenset((cast, reshape, transpose))  # one input, the same entries
+SAME_ENTRIES = frozenset((cast, reshape, transpose))  # one input, the same entries
 PRODUCTS = {"matmul": (0, 1), "addmm": (1, 2), "multiply": (0, 1)}  # the places of the factors
 _STEP = re.compile(r"t=(\d+)")
 
@@ -28,7 +28,7 @@ def source(x: Any) -> Any:
     >>> source(w.T.reshape(1)) is w
     True
     """
-    while is_node(x) and x.op in VIEWS:
+    while is_node(x) and x.op in SAME_ENTRIES:
         x = x.inputs[0]
     return x
 
@@ -59,7 +59,7 @@ def recurrent_edges(nodes: Sequence[Node]) -> set[Edge]:
     depends, sums = _leaves_of(nodes), _sums_of_losses(nodes)
     found = set()
     for node in nodes:
-        if node.op is None or node.op in VIEWS:
+        if node.op is None or node.op in SAME_ENTRIES:
             continue
         step = step_of(node.scope)
         weights = 0

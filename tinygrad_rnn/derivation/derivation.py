@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..bptt.pullback import check_on_tape, checked_loss, in_a_line
 from ..bptt.time import step_of
-from ..bptt.walk import check_on_tape, checked_loss, in_a_line
 from ..engine.tape import needs_of_wanted, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
-from .backward import steps_of
+from .backward_pass import steps_of
 from .entries import MOST, spelled_out
 from .equations import equations
 from .inline import shortened
@@ -22,7 +22,7 @@ from .names import FUNCTION, Given, Names, StepNames, give_names, step_names, ta
 from .report import report
 from .source import Source, read
 from .steps import Steps
-from .walk import Formula, Rules, Visit, check_all_unwritten, visits
+from .visits import Formula, Rules, Visit, check_all_unwritten, visits
 
 FEWEST = 3  # rounds of a loop
 FEW = 3  # time steps that are written one by one

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ops.parts import scatter, unslice
 from ..ops.shape import broadcast_to
-from .backward import is_unsliced
+from .backward_pass import is_unsliced
 from .expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
 from .expressions.spelling import Speller
 from .expressions.syntax import call, literal, variable

@@ -9,7 +9,7 @@ import graphviz
 
 from ...engine.tape import tape
 from ...engine.tensor import Tensor
-from .backward import with_backward
+from .backward_graph import with_backward
 from .dot import body_of
 from .folding import fold_nodes
 from .graph import Recorded, arrows_of, boxes_of, count_boxes, links_of, norms_of, recorded

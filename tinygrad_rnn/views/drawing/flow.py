@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ...bptt.pullback import edited_pullback
 from ...bptt.time import Edge
-from ...bptt.walk import walk
 from ...derivation.report import norm
 from ...engine.tape import value_of
 from ...engine.totals import Node, Totals
@@ -42,7 +42,7 @@ def link_norms(output: Node, links: Mapping[str, Sequence[Edge]]) -> Norms:
             sums[link].receive(node.inputs[place], gradient, node.op)
         return gradient
 
-    walk(output, np.ones(output.shape, output.dtype), edit=edit)
+    edited_pullback(output, np.ones(output.shape, output.dtype), edit=edit)
     return {link: _together(map(value_of, several.rest())) for link, several in sums.items()}
 
 

@@ -11,7 +11,7 @@ from ...derivation.expressions.expression import Expression, Symbol, named
 from ...derivation.expressions.recorder import Recorder, rules_of
 from ...derivation.expressions.spelling import Speller
 from ...derivation.expressions.syntax import variable
-from ...derivation.walk import ELLIPSIS, written_size
+from ...derivation.visits import ELLIPSIS, written_size
 from ...engine.tensor import Tensor, leaf
 from ...engine.totals import Node
 from .labels import cut, is_array

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...bptt.walk import checked_loss
+from ...bptt.pullback import checked_loss
 from ...derivation import derive
 from ...engine.tape import tape
 from ...engine.tensor import Tensor

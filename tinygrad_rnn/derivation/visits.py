@@ -75,7 +75,7 @@ class Rules:
         call = simpler(Call(node.op, inputs, node.settings, node.shape, node.dtype))
         return self._equation(symbol, "=", call)
 
-    def sent(self, node: Node, g: Array) -> Iterator[tuple[int, Formula, Array]]:
+    def vjp(self, node: Node, g: Array) -> Iterator[tuple[int, Formula, Array]]:
         """The place, the rule and the value of what goes back to each input."""
         seed = leaf(g)
         known = {x: self.symbol(x) for x in (node, *node.inputs) if isinstance(x, Tensor)}
@@ -140,7 +140,7 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
         if gradient is None:
             continue
         sends = []
-        for place, rule, array in rules.sent(node, gradient) if node.op is not None else ():
+        for place, rule, array in rules.vjp(node, gradient) if node.op is not None else ():
             x = node.inputs[place]
             if x in useful:
                 totals[x] = array if x not in totals else totals[x] + array

@@ -39,7 +39,7 @@ class Edited(Watch):
         return [(k, self._edit(node, k, g, x)) for k, x in kept] if self._edit else kept
 
 
-def walk(
+def edited_pullback(
     output: Node,
     cotangent: Array,
     *,
@@ -58,7 +58,7 @@ def walk(
 
     >>> w = Tensor([2.0], requires_grad=True)
     >>> y = w * w
-    >>> walk(y, np.ones(1))[w], walk(y, np.ones(1), cut={(y, 1)})[w]
+    >>> edited_pullback(y, np.ones(1))[w], edited_pullback(y, np.ones(1), cut={(y, 1)})[w]
     (array([4.]), array([2.]))
     """
     edited = Edited(cut, held, edit)
@@ -67,12 +67,12 @@ def walk(
     return edited.found | leaves
 
 
-def sent(node: Node, g: Array) -> dict[int, Any]:
+def node_vjp(node: Node, g: Array) -> dict[int, Any]:
     """What the rules of a node with gradient g give: {place of an input: an array or a Term}."""
     return dict(send(node, g))
 
 
-def valued(gradient: Any, node: Node, place: int) -> Array:
+def gradient_array(gradient: Any, node: Node, place: int) -> Array:
     """What a rule gave as an array of the input's shape and dtype: a Term is called."""
     return np.asarray(fitted(value_of(gradient), node.inputs[place], node.op))
 
