@@ -36,7 +36,7 @@ from .steps import (
 )
 
 PARTS = (unslice, scatter)
-MOST = 6  # terms of a sum in one line
+MOST_TERMS = 6  # terms of a sum in one line
 
 
 def steps_of(
@@ -139,7 +139,7 @@ class _Backward:
         """The gradient: the sum of the terms, and of what was added up already."""
         shape, dtype, rounds = (of.shape, of.dtype, of.rounds if at else 0) if of else ((), None, 0)
         begun = self.totals.get(key)
-        if begun is None and len(terms) <= MOST and not any(map(is_unsliced, terms)):
+        if begun is None and len(terms) <= MOST_TERMS and not any(map(is_unsliced, terms)):
             target = Symbol(Quantity("gradient", shape, dtype, of, rounds), at)  # type: ignore[arg-type]
             out.append(Assign(target, total(terms)))
             return target

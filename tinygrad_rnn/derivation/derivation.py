@@ -14,7 +14,7 @@ from ..engine.tape import needs_of_wanted, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
 from .backward_pass import steps_of
-from .entries import MOST, spelled_out
+from .entries import MOST_LINES, spelled_out
 from .equations import equations
 from .inline import shortened
 from .loops import arranged
@@ -24,8 +24,8 @@ from .source import Source, read
 from .steps import Steps
 from .visits import Formula, Rules, Visit, check_all_unwritten, visits
 
-FEWEST = 3  # rounds of a loop
-FEW = 3  # time steps that are written one by one
+FEWEST_ROUNDS = 3  # rounds of a loop
+MOST_UNROLLED = 3  # time steps that are written one by one
 
 
 def derive(
@@ -102,8 +102,10 @@ class Derivation:
         unroll: whether each time step has equations of its own; False: one for all t; None: where
         there are few.
         """
-        few = unroll is None and all(loop.rounds <= FEW for loop in self._source[0].loops())
-        return equations(*self._named(0 if unroll or few else FEWEST - 1))
+        few = unroll is None and all(
+            loop.rounds <= MOST_UNROLLED for loop in self._source[0].loops()
+        )
+        return equations(*self._named(0 if unroll or few else FEWEST_ROUNDS - 1))
 
     def numpy_source(self, name: str = FUNCTION) -> str:
         """A module of Python source with a function `(inputs, parameters) -> loss, gradients`.
@@ -129,15 +131,15 @@ class Derivation:
         Raises: ValueError for more than 300 entries, or an op that takes numbers only.
         """
         entries = sum(node.size for node in self.nodes)
-        if entries > MOST:
+        if entries > MOST_LINES:
             raise ValueError(
                 f"spell_out: the pass has {entries} entries, which nobody would read; make it "
-                f"smaller than {MOST}, with fewer units and steps, or use text() or latex()"
+                f"smaller than {MOST_LINES}, with fewer units and steps, or use text() or latex()"
             )
         return spelled_out(*self._named(0))
 
     def _remark(self, steps: Steps) -> str:
-        several = len({step_of(node.scope) for node in self.nodes} - {None}) >= FEWEST
+        several = len({step_of(node.scope) for node in self.nodes} - {None}) >= FEWEST_ROUNDS
         if not list(steps.loops()) and (several or len(self.nodes) > 100):
             return " No time steps are alike, so all are written out."
         return ""
@@ -177,7 +179,7 @@ class Derivation:
 
     @cached_property
     def _source(self) -> tuple[Steps, Names]:
-        return self._named(FEWEST)
+        return self._named(FEWEST_ROUNDS)
 
     def _named(self, fewest: int) -> tuple[Steps, Names]:
         """The pass, shortened, with names; fewest: rounds of a loop, 0 for no loops."""

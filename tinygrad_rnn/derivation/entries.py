@@ -21,9 +21,9 @@ from .inline import blocks
 from .names import Names
 from .steps import Add, Assign, Statement, Steps, Zero
 
-MOST = 300  # lines
+MOST_LINES = 300
 BEFORE = 10**9  # more than all names
-LONGEST = 20  # characters of a gradient that stands in another's formula
+LONGEST_TERM = 20  # characters of a gradient that stands in another's formula
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ class Spelled:
         named = self._named(quantity, np.vectorize(lambda x: entry(x).value, otypes=[float])(value))
         if quantity.of is None:
             return named
-        long = np.vectorize(lambda x: len(str(entry(x))) > LONGEST, otypes=[bool])(value)
+        long = np.vectorize(lambda x: len(str(entry(x))) > LONGEST_TERM, otypes=[bool])(value)
         return np.asarray(np.where(long, named, value), object)
 
     def evaluated(self, expression: Expression) -> Array:

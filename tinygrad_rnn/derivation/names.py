@@ -23,7 +23,7 @@ from .loops import Carried, Local, Loop
 from .steps import VIEWS, Add, Assign, Steps, carried
 
 RESERVED = {"T", "inputs", "np", "parameters", "range", "reversed", "slice", "t"}
-LONGEST = 40  # characters
+LONGEST_NAME = 40  # characters
 _NUMBER = re.compile(r"_?\d+$")
 FUNCTION = "loss_and_gradients"
 LETTERS = ("u", "v", "q", "r", "s", "p", "a", "e", "f")  # z is an activation's input
@@ -62,12 +62,12 @@ class Given:
     def of_node(self, node: Node) -> str:
         """A Tensor's name, "" for none."""
         name = self._tensors.get(node) or self._parts.get(node) or node.name or ""
-        return str(name)[:LONGEST]
+        return str(name)[:LONGEST_NAME]
 
     def of_array(self, array: Array) -> str:
         """The name of an array, or of the one that it is a part of; "" for none."""
         name = self._arrays.get(id(array)) or self._arrays.get(id(array.base), "")
-        return name[:LONGEST]
+        return name[:LONGEST_NAME]
 
     def of_row(self, arrays: list[Array]) -> str:
         """The name of what is another array in each round; numbers go by what they are."""

@@ -20,7 +20,7 @@ from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
 INDENT = "    "
-LONGEST = 100  # characters of a line
+LINE_LENGTH = 100  # characters of a line
 
 
 class Source:
@@ -146,9 +146,9 @@ class Source:
 def _returned(loss: str, pairs: list[str]) -> list[str]:
     """The return statement, in lines of at most 100 characters."""
     line = f"{INDENT}return {loss}, {{{', '.join(pairs)}}}"
-    if len(line) <= LONGEST:
+    if len(line) <= LINE_LENGTH:
         return [line]
-    filled: list[str] = textwrap.wrap(", ".join(pairs), LONGEST - 8, break_long_words=False)
+    filled: list[str] = textwrap.wrap(", ".join(pairs), LINE_LENGTH - 8, break_long_words=False)
     return [
         f"{INDENT}return {loss}, {{",
         *(f"{INDENT * 2}{part}" for part in filled),

@@ -20,7 +20,7 @@ from ..ops.op import Array
 from ..ops.parts import getitem_
 from .expressions.expression import Call, Each, Expression, Index, Quantity, Symbol
 from .expressions.simpler import simpler
-from .loops import Carried, Fixed, From, Loop, Row, Slot, affine, array_of
+from .loops import Carried, Fixed, From, Loop, Scanned, Slot, array_of, progression
 
 VIEWS = (getitem_, reshape, transpose)
 
@@ -94,7 +94,7 @@ class QuantityTable:
         self.places: dict[Node, tuple[Loop, int, int]] = {}
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
-        self._rows: dict[tuple[Any, ...], Quantity] = {}
+        self._scanned: dict[tuple[Any, ...], Quantity] = {}
         self._alive: list[Any] = []  # whose ids stand for them
         for item in items:
             if isinstance(item, Loop):
@@ -122,8 +122,8 @@ class QuantityTable:
         """The same in round t of a loop."""
         if isinstance(slot, Fixed):
             return self.expression(slot.x)
-        if isinstance(slot, Row):
-            return Symbol(self._row(slot), Index(1, 0))
+        if isinstance(slot, Scanned):
+            return Symbol(self._scanned_quantity(slot), Index(1, 0))
         if isinstance(slot, From):
             return Symbol(self.of[slot.loop, slot.k], slot.at)
         return Symbol(self.of[loop, slot.k], Index(1, -1 if isinstance(slot, Carried) else 0))
@@ -135,7 +135,9 @@ class QuantityTable:
     def _setting(self, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(self._setting, value))
-        return Symbol(self._row(value), Index(1, 0)) if isinstance(value, Row) else value
+        if isinstance(value, Scanned):
+            return Symbol(self._scanned_quantity(value), Index(1, 0))
+        return value
 
     def _leaf(self, x: Node) -> Expression:
         if not x.requires_grad:
@@ -156,15 +158,15 @@ class QuantityTable:
             self.inputs[self.of[key]] = array
         return Symbol(self.of[key])
 
-    def _row(self, row: Row) -> Quantity:
+    def _scanned_quantity(self, row: Scanned) -> Quantity:
         key = tuple(x.item() if _is_integer_scalar(x) else id(x) for x in row.arrays)
-        if key not in self._rows:
+        if key not in self._scanned:
             first = array_of(row.arrays[0])
             quantity = Quantity("input", first.shape, first.dtype, rounds=len(row.arrays))
-            self._rows[key] = quantity
+            self._scanned[key] = quantity
             self.inputs[quantity] = [array_of(x) for x in row.arrays]
             self._alive.append(row)
-        return self._rows[key]
+        return self._scanned[key]
 
 
 def _is_integer_scalar(x: Any) -> bool:
@@ -245,7 +247,7 @@ def _symbol_in_t(expressions: Sequence[Symbol]) -> Symbol | None:
         return None
     if all(x.at == first.at for x in expressions):
         return first
-    at = affine([x.at.plus for x in expressions if x.at is not None])
+    at = progression([x.at.plus for x in expressions if x.at is not None])
     fixed = all(x.at is not None and not x.at.times for x in expressions)
     return Symbol(first.quantity, at) if fixed and at is not None else None
 
@@ -257,5 +259,5 @@ def _settings_in_t(expressions: Sequence[Call]) -> dict[str, Any] | None:
     values = [x.settings["index"] for x in expressions]
     if all(v == values[0] for v in values):
         return first
-    at = affine(values) if all(type(v) is int for v in values) else None
+    at = progression(values) if all(type(v) is int for v in values) else None
     return None if at is None else {"index": at}

@@ -63,7 +63,7 @@ class AnomalyDetector(Watch):
     ) -> None:
         """Raises: FloatingPointError where z has a NaN, or an infinity that is new."""
         self.lines[z.serial] = _line()
-        found = _first(z._array, values)
+        found = _first_nonfinite(z._array, values)
         if found:
             raise _anomaly(op, inputs, f"the result has {found}", z.scope, self.lines[z.serial])
 
@@ -75,7 +75,7 @@ class AnomalyDetector(Watch):
         made = [(place, value_of(gradient)) for place, gradient in gradients]
         for place, gradient in made:
             given = [getattr(g, "_array", g), *node.values]
-            found = _first(getattr(gradient, "_array", gradient), given)
+            found = _first_nonfinite(getattr(gradient, "_array", gradient), given)
             if found:
                 problem = f"its gradient by {node.op.input_name(place)} has {found}"
                 line = self.lines.get(node.serial)
@@ -83,7 +83,7 @@ class AnomalyDetector(Watch):
         return made
 
 
-def _first(array: Array, given: Sequence[Any]) -> str:
+def _first_nonfinite(array: Array, given: Sequence[Any]) -> str:
     """Of the first entry that is wrong, what it is and where; empty if there is none."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return ""

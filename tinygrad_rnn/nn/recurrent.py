@@ -22,7 +22,7 @@ from .cells import (
     NAMES,
     Nonlinearity,
     State,
-    Step,
+    StepFunction,
     Weights,
     affine,
     as_array,
@@ -52,7 +52,7 @@ class Recurrent(Module):
 
     def __init__(
         self,
-        step: Step,
+        step: StepFunction,
         input_size: int,
         hidden_size: int,
         num_layers: int,

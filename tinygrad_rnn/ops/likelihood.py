@@ -161,7 +161,7 @@ def _examples(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Any, A
     return logits.reshape(-1, logits.shape[-1]), np.where(ignored, 0, targets), ignored
 
 
-def _counted(g: Any, targets: Any, ignore_index: int) -> Any:
+def _unless_ignored(g: Any, targets: Any, ignore_index: int) -> Any:
     """g where the target counts, else 0."""
     return where(not_equal(targets, ignore_index), g, 0)
 
@@ -185,7 +185,7 @@ def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -
         g * _unscaled(scale, logits, targets, ignore_index), axis=-1
     ),
     logits=lambda g, z, scale, logits, targets, ignore_index: (
-        restore_axes(_counted(scale, targets, ignore_index), logits, -1)
+        restore_axes(_unless_ignored(scale, targets, ignore_index), logits, -1)
         * _through_softmax(g, softmax(_counted_rows(logits, targets, ignore_index)), -1)
     ),
 )

@@ -22,8 +22,8 @@ from .shape import (
     HALF,
     astype,
     broadcast_to,
-    counted_axis,
     flip,
+    normalized_axis,
     reshape,
     squeeze,
     transpose,
@@ -65,7 +65,7 @@ def _keepdims_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     return tuple(1 if k in axes else n for k, n in enumerate(shape))
 
 
-def _spread(g: Any, x: Any, axis: Axis) -> Any:
+def _broadcast(g: Any, x: Any, axis: Axis) -> Any:
     """The gradient of a sum: every entry that was added gets all of it."""
     return broadcast_to(g if axis is None else restore_axes(g, x, axis), shape=x.shape)
 
@@ -76,7 +76,7 @@ def _sum_in_single(x: Any, *, axis: Axis, keepdims: bool) -> Any:
     return astype(sum(wide(x), axis=axis, keepdims=keepdims), x.dtype)
 
 
-@op(decomposition=_sum_in_single, x=lambda g, z, x, axis, keepdims: _spread(g, x, axis))
+@op(decomposition=_sum_in_single, x=lambda g, z, x, axis, keepdims: _broadcast(g, x, axis))
 def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Sum along the axes.
 
@@ -102,7 +102,7 @@ def _sum_over_count(x: Any, *, axis: Axis, keepdims: bool) -> Any:
 
 @op(
     decomposition=_sum_over_count,
-    x=lambda g, z, x, axis, keepdims: _spread(wide(g) / _count(x, z), x, axis),
+    x=lambda g, z, x, axis, keepdims: _broadcast(wide(g) / _count(x, z), x, axis),
 )
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Mean along the axes.
@@ -297,7 +297,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([3., 8.])
     """
-    axes = [counted_axis("prod", x, k) for k in _as_tuple(x, axis)]
+    axes = [normalized_axis("prod", x, k) for k in _as_tuple(x, axis)]
     others = tuple(n for k, n in enumerate(x.shape) if k not in axes)
     shape = _keepdims_shape(x.shape, tuple(axes)) if keepdims else others
     return reshape(_prod(_in_front(x, axes)), shape=shape)
@@ -342,7 +342,7 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
-    return _cumsum(x, axis=counted_axis("cumsum", x, axis))
+    return _cumsum(x, axis=normalized_axis("cumsum", x, axis))
 
 
 @op(x=lambda g, z, x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis))

@@ -203,13 +203,13 @@ def _arrays_and_key(inputs: Tree) -> tuple[list[Array], Any]:
     for x in inputs:
         if type(x) is not np.ndarray:
             values = values_of(inputs)
-            arrays = [_array(place, x) for place, x in values.items()]
+            arrays = [_input_array(place, x) for place, x in values.items()]
             return arrays, (tuple(values), *[(x.shape, x.dtype) for x in arrays])
         arrays.append(x)
     return arrays, tuple([(x.shape, x.dtype) for x in arrays])
 
 
-def _array(place: str, x: Any) -> Array:
+def _input_array(place: str, x: Any) -> Array:
     """An input's array. Raises: TypeError for one that requires a gradient."""
     if isinstance(x, Tensor) and x.requires_grad:
         raise TypeError(

@@ -86,10 +86,10 @@ def writes_in_place(op: Op) -> bool:
 
 def _forward(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> KernelCall:
     """The operation as it is, and a copy."""
-    return KernelCall(_written, (op.forward, given, settings, out), 3)
+    return KernelCall(_write_forward, (op.forward, given, settings, out), 3)
 
 
-def _written(
+def _write_forward(
     forward: Callable[..., Any], given: list[Any], settings: dict[str, Any], out: Array
 ) -> None:
     out[...] = forward(*given, **settings)
@@ -115,11 +115,11 @@ def _extreme(ufunc: Any) -> Kernel:
 
 def _larger(ufunc: Any) -> Kernel:
     return lambda given, settings, out: [
-        KernelCall(partial(ufunc, out=out), tuple(_array(x, out) for x in given))
+        KernelCall(partial(ufunc, out=out), tuple(_as_array(x, out) for x in given))
     ]
 
 
-def _array(x: Any, out: Array) -> Array:
+def _as_array(x: Any, out: Array) -> Array:
     """An operand itself, whose values are not there yet; a number in the result's dtype."""
     return x if type(x) is np.ndarray else np.array(x, out.dtype)
 

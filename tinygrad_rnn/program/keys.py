@@ -33,6 +33,6 @@ def hashable(value: Any) -> Any:
     return kind, value if isinstance(value, Hashable) else id(value)
 
 
-def named(settings: dict[str, Any]) -> Any:
+def settings_key(settings: dict[str, Any]) -> Any:
     """A key of settings, in whichever order they were given."""
     return tuple([(name, hashable(settings[name])) for name in sorted(settings)])

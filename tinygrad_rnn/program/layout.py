@@ -23,7 +23,7 @@ MANY_ROWS, MANY_PRODUCTS = 2, 8  # from which on a copy of a transposed matrix p
 ALIASES = {getitem_, reshape, transpose, checked_}
 
 
-class Row:
+class Contiguous:
     """Values of one shape that lie next to each other."""
 
     __slots__ = ("members",)
@@ -38,16 +38,16 @@ class Row:
 
 
 class Layout:
-    """rows: for a Var its Row and its place there. inside: the whole that it is a part of, where.
+    """rows: for a Var its row and its place there. inside: the whole that it is a part of, where.
 
     joins: for a stack that costs nothing, the first of its members.
     """
 
     def __init__(self, program: Program) -> None:
-        self.rows: dict[Var, tuple[Row, int]] = {}
+        self.rows: dict[Var, tuple[Contiguous, int]] = {}
         self.inside: dict[Var, tuple[Var, Any]] = {}
         self.joins: dict[Var, Var] = {}
-        for row in _rows(program):
+        for row in _contiguous(program):
             for k, var in enumerate(row.members):
                 self.rows[var] = (row, k)
         for equation in program.equations:
@@ -129,7 +129,7 @@ def with_transposes_copied(program: Program) -> Program:
     return replace(program, equations=tuple(equations))
 
 
-def _rows(program: Program) -> list[Row]:
+def _contiguous(program: Program) -> list[Contiguous]:
     """Which values lie next to each other: as many neighbours of stacks as go together."""
     elsewhere = set(program.known())
     elsewhere |= {e.output for e in program.equations if e.op in ALIASES or is_join(e)}
@@ -148,7 +148,7 @@ def _rows(program: Program) -> list[Row]:
             members = [var]
             while members[-1] in following:
                 members.append(following[members[-1]])
-            found.append(Row(members))
+            found.append(Contiguous(members))
     return found
 
 

@@ -65,7 +65,7 @@ class Traced(Tensor):
         raise self._refuse("an array made")
 
 
-Step = tuple[Op, Sequence[Any], dict[str, Any]]
+OpCall = tuple[Op, Sequence[Any], dict[str, Any]]
 
 
 class DryRun(Watch):
@@ -75,7 +75,7 @@ class DryRun(Watch):
     traces = True
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[OpCall] = []
         self.inputs: list[Tensor] = []
         self.forward = 0  # how many steps the function has, without those of its gradients
 
@@ -260,7 +260,7 @@ def _check_same(first: DryRun, tracer: Tracer) -> None:
             )
 
 
-def _same_step(step: Step, other: Step) -> bool:
+def _same_step(step: OpCall, other: OpCall) -> bool:
     """Whether the operations are the same, and all that comes from elsewhere in them."""
     (op, inputs, settings), (second, others, given) = step, other
     if op is not second or len(inputs) != len(others) or not _same_settings(settings, given):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ...ops import matmul, reshape, stack, sum, transpose
 from ...ops.parts import getitem_
 from ..program import Equation, Program, Var
-from .simplify import counted
+from .simplify import normalized_axes
 
 Path = list[Equation]  # a stack, and the views of it, each of the one before
 
@@ -20,7 +20,7 @@ Path = list[Equation]  # a stack, and the views of it, each of the one before
 def aligned(program: Program) -> Program:
     """With the stacks under sums in the order of other stacks, of which they have the members."""
     makers = {equation.output: equation for equation in program.equations}
-    found = {e.output: paths for e in program.equations if (paths := _summed(e, makers))}
+    found = {e.output: paths for e in program.equations if (paths := _summed_stacks(e, makers))}
     if not found:
         return program
     place = _places(program, _loose(program, found))
@@ -40,12 +40,16 @@ def aligned(program: Program) -> Program:
     return replace(program, equations=tuple(equations))
 
 
-def _summed(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | None:
+def _summed_stacks(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | None:
     """The stack, or the two of a product, whose members are added up; None where there is none."""
     op, inputs, settings, output, _ = equation
-    if op is sum and counted(settings["axis"], inputs[0]) in ([0], [0, 1]):
+    if op is sum and normalized_axes(settings["axis"], inputs[0]) in ([0], [0, 1]):
         path = _path(inputs[0], makers)
-        whole = path and not any(e.op is transpose for e in path) and _rows(path, output.size)
+        whole = (
+            path
+            and not any(e.op is transpose for e in path)
+            and _rows_per_member(path, output.size)
+        )
         return [path] if path and whole else None
     if op is not matmul or any(type(x) is not Var or len(x.shape) != 2 for x in inputs):
         return None
@@ -53,12 +57,12 @@ def _summed(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | Non
     if not left or not right or left[-1].op is not transpose:
         return None
     transposes = [sum_of.count(transpose) for sum_of in ([e.op for e in p] for p in (left, right))]
-    rows = _rows(left, output.shape[0]), _rows(right, output.shape[1])
+    rows = _rows_per_member(left, output.shape[0]), _rows_per_member(right, output.shape[1])
     same = rows[0] and rows[0] == rows[1] and len(left[0].inputs) == len(right[0].inputs)
     return [left, right] if transposes == [1, 0] and same else None
 
 
-def _rows(path: Path, width: int) -> int:
+def _rows_per_member(path: Path, width: int) -> int:
     """How many rows of this width each member of the stack has in its view; 0: they are cut."""
     size = path[0].inputs[0].size
     return 0 if not width or size % width else size // width

@@ -16,7 +16,7 @@ from ...ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpos
 from ...ops.parts import getitem_
 from ...ops.rows import less_one, picked, places, zeroed
 from ...ops.shape import cast, checked_, truncate
-from ..keys import hashable, named
+from ..keys import hashable, settings_key
 from ..program import Equation, Program, Var
 from .schedule import Group, in_groups
 
@@ -105,11 +105,11 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
         if maker is None or maker.op is not places:
             return None
         targets = maker.inputs[0]
-        return inputs[0].shape, targets.shape, targets.dtype, named(maker.settings)
+        return inputs[0].shape, targets.shape, targets.dtype, settings_key(maker.settings)
     if op in REDUCTIONS:
-        return inputs[0].shape, named(settings)
+        return inputs[0].shape, settings_key(settings)
     if op.elementwise or op in POINTWISE:
-        return output.shape, named(settings)
+        return output.shape, settings_key(settings)
     return None
 
 
@@ -202,7 +202,7 @@ def _scheduled(
     order: dict[Var, int] = {}  # when each value was computed; within a group, its row
     for together in in_groups(equations, groups):
         if len(together) >= FEWEST_MEMBERS:
-            together = sorted(together, key=lambda k: _first(equations[k], order, k))
+            together = sorted(together, key=lambda k: _first_operand(equations[k], order, k))
             yield from _as_one([equations[k] for k in together], makers)
         else:
             yield from [equations[k] for k in together]
@@ -210,7 +210,7 @@ def _scheduled(
             order[equations[k].output] = len(order)
 
 
-def _first(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:
+def _first_operand(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:
     """When its first operand was computed."""
     computed = [order[x] for x in equation.inputs if type(x) is Var and x in order]
     return (sorted(computed)[0] if computed else -1), k

@@ -71,7 +71,7 @@ def gated(program: Program) -> Program:
             equations.append(equation)
             continue
         if x not in wholes:
-            scale, shift = _rows(x, columns[x], constants, arrays)
+            scale, shift = _scale_and_shift(x, columns[x], constants, arrays)
             equations += (new := list(_as_tanh(x, scale, shift, equation.scope)))
             wholes[x] = new[-1].output
         index = makers[equation.inputs[0]].settings
@@ -109,7 +109,7 @@ def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> An
     return tuple(columns[0].tolist())
 
 
-def _rows(
+def _scale_and_shift(
     x: Var, columns: tuple[bool, ...], constants: dict[Any, Var], arrays: dict[Var, Array]
 ) -> tuple[Var, Var]:
     """The constants: a half for each column under a sigmoid and 1 for others; a half and 0."""

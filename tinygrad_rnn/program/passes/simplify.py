@@ -17,7 +17,7 @@ from ...ops.op import Array, Op
 from ...ops.parts import concatenate, getitem_, unslice
 from ...ops.shape import broadcast_to, cast, checked_
 from ..keys import hashable as hashable
-from ..keys import named
+from ..keys import settings_key
 from ..program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
@@ -102,7 +102,7 @@ class _Known:
         """What an equation like this one computed before; now it is this one."""
         op, inputs, settings, output, _ = equation
         given = tuple([x if type(x) is Var else hashable(x) for x in inputs])
-        key = (op, given, named(settings)) if settings else (op, given)
+        key = (op, given, settings_key(settings)) if settings else (op, given)
         found = self.seen.setdefault(key, output)
         return None if found is output else found
 
@@ -127,7 +127,7 @@ def _is_like(x: Any, output: Var) -> bool:
     return type(x) is Var and (x.shape, x.dtype) == (output.shape, output.dtype)
 
 
-def _same(equation: Equation, _: _Known) -> Simpler:
+def _identity(equation: Equation, _: _Known) -> Simpler:
     """The input, where shape and dtype stay."""
     x = equation.inputs[0]
     return x if _is_like(x, equation.output) else None
@@ -139,17 +139,17 @@ def _reshape(equation: Equation, known: _Known) -> Simpler:
     inner = known.maker(x, reshape)
     if inner is not None:
         return equation._replace(inputs=inner.inputs, settings={"shape": output.shape})
-    spread = known.maker(x, broadcast_to)
-    if spread is not None and not spread.inputs[0].shape:
+    broadcast = known.maker(x, broadcast_to)
+    if broadcast is not None and not broadcast.inputs[0].shape:
         settings = {"shape": output.shape}
-        return Equation(broadcast_to, spread.inputs, settings, output, equation.scope)
+        return Equation(broadcast_to, broadcast.inputs, settings, output, equation.scope)
     total = known.maker(x, sum)
     if total is not None and output.shape == tuple([n for n in x.shape if n != 1]):
         whole = total.inputs[0]
-        summed = counted(total.settings["axis"], whole)
+        summed = normalized_axes(total.settings["axis"], whole)
         axes = tuple([k for k, n in enumerate(whole.shape) if k in summed or n == 1])
         return Equation(sum, (whole,), {"axis": axes, "keepdims": False}, output, equation.scope)
-    return _same(equation, known)
+    return _identity(equation, known)
 
 
 def _transpose(equation: Equation, known: _Known) -> Simpler:
@@ -202,7 +202,7 @@ def _stack(equation: Equation, known: _Known) -> Simpler:
     sources = tuple([m.inputs[0] for m in makers])
     settings = first.settings
     alike = len({(x.shape, x.dtype) for x in sources}) == 1 and len(set(sources)) > 1
-    if not alike or any(named(m.settings) != named(settings) for m in makers):
+    if not alike or any(settings_key(m.settings) != settings_key(settings) for m in makers):
         return None
     joined = Var((len(inputs), *sources[0].shape), output.dtype)
     joined = known.add(Equation(stack, sources, {"axis": 0}, joined, equation.scope))
@@ -248,7 +248,7 @@ def _concatenate(equation: Equation, known: _Known) -> Simpler:
     """Arrays of one shape joined along their first axis are a stack, reshaped."""
     inputs, output = equation.inputs, equation.output
     if len(inputs) == 1:
-        return _same(equation, known)
+        return _identity(equation, known)
     first = inputs[0]
     if equation.settings["axis"] != 0 or not all(
         type(x) is Var and x.shape == first.shape and x.dtype == output.dtype for x in inputs
@@ -284,13 +284,13 @@ def _sum(equation: Equation, known: _Known) -> Simpler:
     if inner is None or inner.settings["keepdims"] or equation.settings["keepdims"]:
         return None
     source = inner.inputs[0]
-    before = counted(inner.settings["axis"], source)
+    before = normalized_axes(inner.settings["axis"], source)
     left = [k for k in range(len(source.shape)) if k not in before]
-    axes = tuple(sorted((*before, *(left[k] for k in counted(axis, x)))))
+    axes = tuple(sorted((*before, *(left[k] for k in normalized_axes(axis, x)))))
     return equation._replace(inputs=(source,), settings={"axis": axes, "keepdims": False})
 
 
-def counted(axis: Any, x: Var) -> list[int]:
+def normalized_axes(axis: Any, x: Var) -> list[int]:
     """The axes of a reduction, counted from the front."""
     ndim = len(x.shape)
     if axis is None:
@@ -306,7 +306,7 @@ def _scaled(equation: Equation, known: _Known) -> Simpler:
         other = inputs[1 - k]
         if _is_like(other, output) and _is_one(inputs[k], known):
             return other
-    return _unspread(equation, known)
+    return _without_broadcast(equation, known)
 
 
 def _is_one(x: Any, known: _Known) -> bool:
@@ -316,26 +316,26 @@ def _is_one(x: Any, known: _Known) -> bool:
     return array is not None and array.size > 0 and bool((array == 1).all())
 
 
-def _unspread(equation: Equation, known: _Known) -> Simpler:
+def _without_broadcast(equation: Equation, known: _Known) -> Simpler:
     """An operand that is repeated to the shape that the other has anyway is not repeated."""
     _op, inputs, _, output, _ = equation
     for k, x in enumerate(inputs):
-        spread = known.maker(x, broadcast_to)
+        broadcast = known.maker(x, broadcast_to)
         others = [y.shape for j, y in enumerate(inputs) if j != k and type(y) is Var]
-        if spread is not None and type(spread.inputs[0]) is Var and output.shape in others:
-            new = tuple(spread.inputs[0] if j == k else y for j, y in enumerate(inputs))
+        if broadcast is not None and type(broadcast.inputs[0]) is Var and output.shape in others:
+            new = tuple(broadcast.inputs[0] if j == k else y for j, y in enumerate(inputs))
             return equation._replace(inputs=new)
     return None
 
 
 RULES: dict[Op, Callable[[Equation, _Known], Simpler]] = {
-    broadcast_to: _same,
-    cast: _same,
+    broadcast_to: _identity,
+    cast: _identity,
     concatenate: _concatenate,
     divide: _scaled,
     getitem_: _getitem,
     multiply: _scaled,
-    positive: _same,
+    positive: _identity,
     reshape: _reshape,
     stack: _stack,
     sum: _sum,

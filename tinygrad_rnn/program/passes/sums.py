@@ -46,7 +46,7 @@ def reassociated(program: Program) -> Program:
             if len(leaves) < 3 or exact or mixed:
                 equations += _as_it_was(equation, parent, makers)
             else:
-                equations += _rebuilt(equation, leaves, makers, level)
+                equations += _regrouped(equation, leaves, makers, level)
     return replace(program, equations=tuple(equations))
 
 
@@ -97,7 +97,7 @@ def _as_it_was(
     return found[::-1]
 
 
-def _rebuilt(
+def _regrouped(
     root: Equation, leaves: list[Any], makers: dict[Var, Equation], level: dict[Any, int]
 ) -> Iterator[Equation]:
     """The sum or product of the leaves anew."""
@@ -113,7 +113,7 @@ def _rebuilt(
                 continue
             total = Var(several[0].shape, several[0].dtype)
             level[total] = max(level[x] for x in several)
-            yield from _joined(kind[0], several, total, makers, root.scope)
+            yield from _fused_sum(kind[0], several, total, makers, root.scope)
             joined.append(total)
         leaves = joined
     leaves.sort(key=lambda x: level[x] if type(x) is Var else 0)
@@ -159,7 +159,7 @@ def _kind(maker: Equation) -> Any:
     return op, output.shape, output.dtype
 
 
-def _joined(
+def _fused_sum(
     op: Op, several: list[Var], total: Var, makers: dict[Var, Equation], scope: tuple[str, ...]
 ) -> Iterator[Equation]:
     """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; other sums as that of a stack."""
@@ -175,15 +175,15 @@ def _joined(
         yield Equation(transpose, (a,), {"axes": None}, transposed, scope)
         columns.append(transposed)
         rows.append(b)
-    yield from (left := list(_together(columns, scope)))
-    yield from (right := list(_together(rows, scope)))
+    yield from (left := list(_stacked_rows(columns, scope)))
+    yield from (right := list(_stacked_rows(rows, scope)))
     stacked = left[-1].output
     transposed = Var(stacked.shape[::-1], stacked.dtype)
     yield Equation(transpose, (stacked,), {"axes": None}, transposed, scope)
     yield Equation(matmul, (transposed, right[-1].output), {}, total, scope)
 
 
-def _together(several: list[Var], scope: tuple[str, ...]) -> Iterator[Equation]:
+def _stacked_rows(several: list[Var], scope: tuple[str, ...]) -> Iterator[Equation]:
     """Matrices below one another."""
     first = several[0]
     rows = Var((builtins.sum(x.shape[0] for x in several), first.shape[1]), first.dtype)

@@ -15,7 +15,9 @@ from .graph import Link, Recorded
 from .rules import rule_texts
 from .sheet import Arrow, Box, Sheet
 
-RULES = "on the way back: g the gradient that comes in, z the result, other letters the op's inputs"
+RULES_NOTE = (
+    "on the way back: g the gradient that comes in, z the result, other letters the op's inputs"
+)
 
 
 def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
@@ -38,7 +40,7 @@ def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
     plain = [arrow._replace(norm=None) for arrow in sheet.arrows]
     gradients = _gradients(tape, sheet.boxes, [*back, *turns])
     arrows = [*plain, *back, *turns]
-    return Sheet(forward + gradients, arrows, (*sheet.notes, RULES))
+    return Sheet(forward + gradients, arrows, (*sheet.notes, RULES_NOTE))
 
 
 def _rules(tape: Recorded) -> dict[Edge, str]:

@@ -43,13 +43,13 @@ def link_norms(output: Node, links: Mapping[str, Sequence[Edge]]) -> Norms:
         return gradient
 
     edited_pullback(output, np.ones(output.shape, output.dtype), edit=edit)
-    return {link: _together(map(value_of, several.rest())) for link, several in sums.items()}
+    return {link: _joint_norm(map(value_of, several.rest())) for link, several in sums.items()}
 
 
-def _together(arrays: Iterable[Array]) -> float:
+def _joint_norm(arrays: Iterable[Array]) -> float:
     """The norm of several arrays as one.
 
-    >>> _together([np.array([3.0]), np.array([0.0, 4.0])])
+    >>> _joint_norm([np.array([3.0]), np.array([0.0, 4.0])])
     5.0
     """
     return norm(np.array([norm(array) for array in arrays]))

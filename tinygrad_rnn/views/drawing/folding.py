@@ -11,7 +11,8 @@ from ...bptt.time import is_node, step_of
 from ...engine.totals import Node
 from .sheet import Scope
 
-FIRST, LAST, FEWEST = 2, 1, 2  # steps shown at either end, and the fewest between that are folded
+FIRST, LAST = 2, 1  # steps shown at either end
+FEWEST_FOLDED = 2  # steps between them
 
 
 class Bundle(NamedTuple):
@@ -74,7 +75,7 @@ def _middles(scopes: Iterable[Scope]) -> dict[Scope, set[int]]:
             if step is not None:
                 found[scope[:k]].add(step)
     middles = {scope: sorted(steps)[FIRST:-LAST] for scope, steps in found.items()}
-    return {scope: set(steps) for scope, steps in middles.items() if len(steps) >= FEWEST}
+    return {scope: set(steps) for scope, steps in middles.items() if len(steps) >= FEWEST_FOLDED}
 
 
 def _hide_what_only_steps_use(

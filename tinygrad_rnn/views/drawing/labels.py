@@ -41,18 +41,18 @@ def display_names(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node,
     parts: dict[Node, str] = {}
     for name, value in names.items():
         if isinstance(value, Tensor) and name:
-            given.setdefault(value, []).append(cut(name, LONGEST_NAME))
+            given.setdefault(value, []).append(abbreviate(name, LONGEST_NAME))
         elif isinstance(value, Module):
             for path, parameter in value.named_parameters():
-                parts.setdefault(parameter, cut(f"{name}.{path}", LONGEST_NAME))
-    own = {node: cut(node.name, LONGEST_NAME) for node in nodes if node.name}
+                parts.setdefault(parameter, abbreviate(f"{name}.{path}", LONGEST_NAME))
+    own = {node: abbreviate(node.name, LONGEST_NAME) for node in nodes if node.name}
     return own | parts | {node: " = ".join(several) for node, several in given.items()}
 
 
 def describe(node: Node, names: DisplayNames, show: Show) -> tuple[str, ...]:
     """The lines of a node: what it is, its shape, its numbers, the norm of its gradient."""
     name = [names[node]] if node in names else []
-    call = [] if node.op is None else [cut(_call(node.op, node, names), LONGEST_CALL)]
+    call = [] if node.op is None else [abbreviate(_call(node.op, node, names), LONGEST_CALL)]
     lines = [" = ".join(name + call), str(node.shape), *numbers(node._array, show)]
     if node.grad is not None:
         lines.append(f"‖grad‖ = {norm(node.grad._array):.3g}")
@@ -138,7 +138,7 @@ def lines_of(text: str) -> list[str]:
     return [UNPRINTABLE.sub("\ufffd", line) for line in text.splitlines()]
 
 
-def cut(value: object, longest: int) -> str:
+def abbreviate(value: object, longest: int) -> str:
     """The text of a value, with `…` for what is more than so many characters."""
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

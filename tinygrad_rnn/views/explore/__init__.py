@@ -16,7 +16,7 @@ from ...bptt.pullback import checked_loss
 from ...derivation import derive
 from ...engine.tape import tape
 from ...engine.tensor import Tensor
-from ..drawing.labels import LONGEST_NAME, cut
+from ..drawing.labels import LONGEST_NAME, abbreviate
 from ..drawing.picture import _write
 from .contents import contents
 from .figure import figure
@@ -57,7 +57,7 @@ def explore(
     _check_size(loss)
     derivation = derive(loss, names=names)
     drawing = figure(loss, derivation)
-    page = _page(contents(derivation), drawing, cut(derivation.name(loss), LONGEST_NAME))
+    page = _page(contents(derivation), drawing, abbreviate(derivation.name(loss), LONGEST_NAME))
     _write(path, page.encode(errors="replace"))
     return path
 
