@@ -53,10 +53,10 @@ def two_steps() -> Computed:
     y = names["y"] = W_hy @ h + b_y
     target = names["target"] = tg.Tensor(np.eye(O)[:, rng.integers(O, size=B)])
     loss = names["loss"] = -tg.sum(target * tg.log(tg.softmax(y, axis=0)))
-    return kept(loss, names)
+    return with_gradients(loss, names)
 
 
-def kept(loss: tg.Tensor, names: dict[str, tg.Tensor] | None = None) -> Computed:
+def with_gradients(loss: tg.Tensor, names: dict[str, tg.Tensor] | None = None) -> Computed:
     """The loss after a backward pass in which every node kept its gradient."""
     nodes = tape(loss)
     for node in nodes:
@@ -66,7 +66,7 @@ def kept(loss: tg.Tensor, names: dict[str, tg.Tensor] | None = None) -> Computed
     return Computed(loss, names or {}, nodes)
 
 
-def told(page: Path) -> dict[str, Any]:
+def page_data(page: Path) -> dict[str, Any]:
     """The data in a page."""
     text = page.read_text(encoding="utf-8")
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)

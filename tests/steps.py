@@ -66,12 +66,12 @@ def poisoned() -> Iterator[Poison]:
 def as_if_long() -> Iterator[None]:
     """Inside, two of a kind are worth what many are otherwise: small programs are put together."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "FEWEST", 2)
-        patch.setattr(sums, "FEWEST", 2)
+        patch.setattr(batch, "FEWEST_MEMBERS", 2)
+        patch.setattr(sums, "FEWEST_TERMS", 2)
         patch.setattr(layout, "MANY_ROWS", 1)
         patch.setattr(layout, "MANY_PRODUCTS", 1)
-        patch.setattr(code, "LONG", 10)
-        patch.setattr(code, "FEWEST", 2)
+        patch.setattr(code, "FEWEST_CALLS", 10)
+        patch.setattr(code, "FEWEST_ROUNDS", 2)
         yield
 
 

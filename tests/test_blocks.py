@@ -13,7 +13,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.program import workers
-from tinygrad_rnn.program.blocks import cut, followed
+from tinygrad_rnn.program.blocks import batch_in, block_program
 from tinygrad_rnn.program.passes.simplify import simplified
 from tinygrad_rnn.program.rows import PARTIAL, Axis, MixedRowsError, located
 from tinygrad_rnn.program.workers import Blocks
@@ -525,12 +525,12 @@ def test_a_program_is_cut() -> None:
     f = lambda x, y: tg.mse_loss(tg.tanh(x @ MATRIX), y)
     x, y = numbers((T, B, H), (T, B, V))(0)
     program = simplified(traced(f, x, y, backward=True))
-    batch = followed(program, (1, 1), B)
+    batch = batch_in(program, (1, 1), B)
     assert [batch.where.get(out) for out in program.outputs] == [PARTIAL, PARTIAL]
     assert not batch.ahead
     parts = [(0, 5), (5, 9), (9, 13)]
     found = [
-        deep_check(cut(program, batch, end - start), [x[:, start:end], y[:, start:end]])
+        deep_check(block_program(program, batch, end - start), [x[:, start:end], y[:, start:end]])
         for start, end in parts
     ]
     for several, right in zip(zip(*found, strict=True), deep_check(program, [x, y]), strict=True):

@@ -15,7 +15,7 @@ from matplotlib import image
 
 import tinygrad_rnn as tg
 
-from .pages import entries, told
+from .pages import entries, page_data
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
 TWO_STEPS, FORECAST, CHAR_RNN = "01_bptt_two_steps", "02_forecast_temperature", "03_char_rnn"
@@ -450,7 +450,7 @@ def test_the_page_of_two_steps_shows_both_terms(tmp_path: Path) -> None:
     """What the page's data has for W_hh are the terms that are printed, and their sum is .grad."""
     found = example(EXPLORE).main(tmp_path / "new" / "folder")
     assert found["page"].parts[-3:] == ("new", "folder", "13_explore.html")
-    data = told(found["page"])
+    data = page_data(found["page"])
     (k,) = [k for k, node in enumerate(data["nodes"]) if node["name"] == "W_hh"]
     arrays = [
         entries(sent["array"])

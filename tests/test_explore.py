@@ -22,7 +22,7 @@ from tinygrad_rnn.views.explore import SCRIPTS, STYLES
 from tinygrad_rnn.views.explore.arrays import shown
 from tinygrad_rnn.views.explore.timeline import states_by_layer
 
-from .pages import NASTY, Computed, entries, kept, told, two_steps
+from .pages import NASTY, Computed, entries, page_data, two_steps, with_gradients
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,7 +42,7 @@ def page(rnn: Computed, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(page: Path) -> dict[str, Any]:
     """What its page tells."""
-    return told(page)
+    return page_data(page)
 
 
 def parameter(*values: float, name: str | None = None) -> tg.Tensor:
@@ -165,14 +165,14 @@ def test_a_first_step_may_be_shorter() -> None:
 def test_without_time_steps_there_is_no_flow(tmp_path: Path) -> None:
     """A loss outside of all scopes has no rows."""
     w = parameter(1.0, 2.0)
-    assert told(tg.explore(tg.sum(w * w), tmp_path / "x.html"))["flow"] == []
+    assert page_data(tg.explore(tg.sum(w * w), tmp_path / "x.html"))["flow"] == []
 
 
 def test_an_input_used_twice_has_two_edges_and_two_terms(tmp_path: Path) -> None:
     """In w * w both places get a term, each on an edge of its own."""
     w = parameter(3.0, name="w")
     page = tg.explore(tg.sum(w * w), tmp_path / "x.html")
-    data = told(page)
+    data = page_data(page)
     product = data["walk"][1]
     assert [sent["edge"] for sent in product["sends"]] == [0, 1]
     assert [sent["total"]["cells"] for sent in product["sends"]] == [[3.0], [6.0]]
@@ -185,13 +185,13 @@ def test_a_gradient_that_is_not_that_of_the_page_is_told(tmp_path: Path) -> None
     loss = tg.sum(w * w)
     loss.backward()
     loss.backward()
-    assert told(tg.explore(loss, tmp_path / "x.html"))["nodes"][0]["difference"] == 6.0
+    assert page_data(tg.explore(loss, tmp_path / "x.html"))["nodes"][0]["difference"] == 6.0
 
 
 def test_exploring_changes_no_gradient(tmp_path: Path) -> None:
     """Without a backward pass there is no .grad afterwards either."""
     w = parameter(3.0)
-    data = told(tg.explore(tg.sum(w * w), tmp_path / "x.html"))
+    data = page_data(tg.explore(tg.sum(w * w), tmp_path / "x.html"))
     assert w.grad is None
     assert data["nodes"][0]["difference"] is None
 
@@ -201,7 +201,7 @@ def test_infinities_and_nan_are_told(tmp_path: Path) -> None:
     w = parameter(0.0, -1.0, 1.0)
     with np.errstate(all="ignore"):
         loss = tg.sum(tg.log(w))
-        data = told(tg.explore(loss, tmp_path / "x.html"))
+        data = page_data(tg.explore(loss, tmp_path / "x.html"))
     assert data["nodes"][1]["value"]["cells"] == ["-Infinity", "NaN", 0.0]
     assert data["walk"][2]["gradient"]["cells"] == ["Infinity", -1.0, 1.0]
 
@@ -288,7 +288,7 @@ def test_both_renderers_draw_all_of_it(
         pytest.skip("there is no dot")
     again = tg.explore(rnn.loss, tmp_path / "x.html", names=rnn.names)
     assert drawn(again) == drawn(page)
-    assert len(drawn(again)) == len(rnn.nodes) + len(told(page)["edges"])
+    assert len(drawn(again)) == len(rnn.nodes) + len(page_data(page)["edges"])
 
 
 def test_without_a_renderer_there_is_no_page(
@@ -340,7 +340,7 @@ def test_a_name_is_only_a_name(name: str, tmp_path: Path) -> None:
     plain = tags(page("w"))
     found = page(name)
     assert tags(found) == plain
-    assert told(found)["nodes"][-1]["name"] == name[:40]
+    assert page_data(found)["nodes"][-1]["name"] == name[:40]
     assert "\u2028" not in re.split("</svg>", found.read_text(encoding="utf-8"))[1]
 
 
@@ -348,7 +348,7 @@ def test_long_names_are_cut(tmp_path: Path) -> None:
     """A name of a million characters takes forty."""
     w = parameter(1.0, name="w" * 1_000_000)
     page = tg.explore(tg.sum(w * 2), tmp_path / "x.html")
-    assert told(page)["nodes"][0]["name"] == "w" * 40
+    assert page_data(page)["nodes"][0]["name"] == "w" * 40
     assert page.stat().st_size < 100_000
 
 
@@ -423,7 +423,7 @@ def test_inputs_of_time_steps_keep_their_names(tmp_path: Path) -> None:
     for t in (1, 2):
         with tg.scope(f"t={t}"):
             h = tg.tanh(w @ tg.Tensor([[2.0 * t]], name=f"x_{t}") + w @ h)
-    data = told(tg.explore(tg.sum(h), tmp_path / "x.html"))
+    data = page_data(tg.explore(tg.sum(h), tmp_path / "x.html"))
     names = [node["name"] for node in data["nodes"]]
     assert {"x_1", "x_2"} <= set(names)
     rules = [sent["rule"] for visit in data["walk"] for sent in visit["sends"]]
@@ -432,15 +432,15 @@ def test_inputs_of_time_steps_keep_their_names(tmp_path: Path) -> None:
 
 def test_a_leaf_can_be_a_loss(tmp_path: Path) -> None:
     """A single node, whose gradient is 1."""
-    data = told(tg.explore(parameter(5.0), tmp_path / "x.html"))
+    data = page_data(tg.explore(parameter(5.0), tmp_path / "x.html"))
     assert [visit["gradient"]["cells"] for visit in data["walk"]] == [[1.0]]
 
 
 def test_float32_pages_have_float32_numbers(tmp_path: Path) -> None:
     """Each number is exactly the float32 entry."""
     w = tg.Tensor(np.float32([0.1, 0.2]), requires_grad=True)
-    found = kept(tg.sum(w * w))
-    data = told(tg.explore(found.loss, tmp_path / "x.html"))
+    found = with_gradients(tg.sum(w * w))
+    data = page_data(tg.explore(found.loss, tmp_path / "x.html"))
     assert data["nodes"][0]["dtype"] == "float32"
     assert w.grad is not None
     assert data["walk"][-1]["gradient"]["cells"] == w.grad.data.tolist()

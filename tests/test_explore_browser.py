@@ -16,7 +16,7 @@ import pytest
 
 import tinygrad_rnn as tg
 
-from .pages import NASTY, Computed, entries, kept, told, two_steps
+from .pages import NASTY, Computed, entries, page_data, two_steps, with_gradients
 
 CHROMIUM = os.environ.get("CHROMIUM")
 if not CHROMIUM:
@@ -151,7 +151,7 @@ def to_backward(page: Page, steps: int = 0) -> None:
 def test_the_page_steps_through_both_passes(page: Page, rnn: Computed, path: Path) -> None:
     """Each result in recorded order; then each visit of the walk, with numbers equal to .grad."""
     results = [k for k, x in enumerate(rnn.nodes) if x.op is not None]
-    walk = [visit["node"] for visit in told(path)["walk"]]
+    walk = [visit["node"] for visit in page_data(path)["walk"]]
     assert page.locator(".node.active").count() == 0
     for k in results:
         page.keyboard.press("ArrowRight")
@@ -191,7 +191,7 @@ def test_a_step_back_shows_what_was_there(page: Page) -> None:
 
 def test_a_term_shows_rule_contribution_and_total(page: Page, rnn: Computed, path: Path) -> None:
     """Where a step adds a second term to a gradient, the term and the sum so far are shown."""
-    data = told(path)
+    data = page_data(path)
     arrived: dict[int, int] = {}
     to_backward(page)
     for visit in data["walk"]:
@@ -302,7 +302,7 @@ def test_the_list_of_nodes_chooses_too(page: Page) -> None:
 
 def test_an_edge_shows_its_contribution(page: Page, path: Path) -> None:
     """Pointing at any edge says what goes back along it, or that nothing does."""
-    data = told(path)
+    data = page_data(path)
     sent = {s["edge"]: s for visit in data["walk"] for s in visit["sends"]}
     for k, (to, _, _) in enumerate(data["edges"]):
         page.locator(f"#e{k}").dispatch_event("pointerenter", {"clientX": 300, "clientY": 300})
@@ -585,7 +585,7 @@ def test_names_do_nothing(visit: Open, tmp_path: Path) -> None:
     for t, (name, w) in enumerate(leaves.items(), 1):
         with tg.scope(f"t={t}"), tg.scope(name):
             total = tg.tanh(w + total)
-    found = kept(tg.sum(total))
+    found = with_gradients(tg.sum(total))
     page = visit(tg.explore(found.loss, tmp_path / "x.html", names=leaves))
     page.keyboard.press("End")
     for k in range(len(NASTY)):

@@ -14,8 +14,9 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.engine.repeats import Repeat
 from tinygrad_rnn.program import Program, Runner, Var
-from tinygrad_rnn.program.code import FEWEST, LONG, MOST, _loops, function_of
-from tinygrad_rnn.program.layout import copied, is_join, turned
+from tinygrad_rnn.program.code import FEWEST_CALLS, FEWEST_ROUNDS, LONGEST_BODY, _loops, function_of
+from tinygrad_rnn.program.kernels import KernelCall
+from tinygrad_rnn.program.layout import is_join, with_members_copied, with_transposes_copied
 from tinygrad_rnn.program.passes import improved
 from tinygrad_rnn.program.run import _Binding
 
@@ -25,7 +26,7 @@ from .numeric import assert_near
 
 def bound(program: Program) -> tuple[Program, _Binding]:
     """The program as it is run, and its arrays and calls."""
-    program = turned(copied(program))
+    program = with_transposes_copied(with_members_copied(program))
     arrays: dict[Var, np.ndarray] = {x: np.zeros(x.shape, x.dtype) for x in program.inputs}
     arrays |= dict(program.constants) | {var: x.data for var, x in program.leaves}
     return program, _Binding(program, arrays)
@@ -53,9 +54,9 @@ def rnn_step(layer: Any = None) -> Callable[..., Any]:
     return lambda x, y: tg.cross_entropy(linear(layer(x)[0]), y)
 
 
-def function_name(call: Any) -> str:
+def function_name(call: KernelCall) -> str:
     """The NumPy function of a call."""
-    function = call[0].func if isinstance(call[0], partial) else call[0]
+    function = call.function.func if isinstance(call.function, partial) else call.function
     return function.__name__
 
 
@@ -248,7 +249,7 @@ def test_a_chain_in_one_array_is_a_loop() -> None:
 
     def chain(x: Any) -> Any:
         x = x * 2
-        for _ in range(2 * LONG):
+        for _ in range(2 * FEWEST_CALLS):
             x = tg.sin(x)
         return x
 
@@ -259,14 +260,14 @@ def test_a_chain_in_one_array_is_a_loop() -> None:
 def test_long_programs_are_loops() -> None:
     """All steps of a chain; what comes before and after is not in it."""
     x, y = np.ones(3), np.empty(3)
-    before, after = [(np.exp, (x, y))] * 2, [(np.cos, (y, y))]
-    step = [(np.sin, (y, y)), (np.add, (y, x, y)), (np.tanh, (y, y))]
-    calls = before + step * LONG + after
+    before, after = [KernelCall(np.exp, (x, y))] * 2, [KernelCall(np.cos, (y, y))]
+    step = [KernelCall(np.sin, (y, y)), KernelCall(np.add, (y, x, y)), KernelCall(np.tanh, (y, y))]
+    calls = before + step * FEWEST_CALLS + after
     found = _loops(calls)
-    assert found == [Repeat(2, 3, LONG)]
+    assert found == [Repeat(2, 3, FEWEST_CALLS)]
     function_of(calls)()
     expected = np.exp(x)
-    for _ in range(LONG):
+    for _ in range(FEWEST_CALLS):
         expected = np.tanh(np.sin(expected) + x)
     np.testing.assert_array_equal(y, np.cos(expected))
 
@@ -276,29 +277,31 @@ def test_short_programs_have_no_loops() -> None:
     x = np.ones(1)
     functions = [np.sin, np.cos, np.tan, np.exp, np.tanh]
     rng = np.random.default_rng(0)
-    period = [(functions[k], (x, x)) for k in rng.integers(0, 5, 3 * MOST)]
-    assert _loops([(np.sin, (x, x))] * (LONG - 1)) == []
-    assert len(_loops([(np.sin, (x, x))] * LONG)) == 1
-    assert all(loop.size <= MOST and loop.rounds >= FEWEST for loop in _loops(period * 20))
+    period = [KernelCall(functions[k], (x, x)) for k in rng.integers(0, 5, 3 * LONGEST_BODY)]
+    assert _loops([KernelCall(np.sin, (x, x))] * (FEWEST_CALLS - 1)) == []
+    assert len(_loops([KernelCall(np.sin, (x, x))] * FEWEST_CALLS)) == 1
+    assert all(
+        loop.size <= LONGEST_BODY and loop.rounds >= FEWEST_ROUNDS for loop in _loops(period * 20)
+    )
     assert sum(loop.size * loop.rounds for loop in _loops(period * 20)) < 100 * 20
 
 
 def test_a_loop_takes_other_arrays_in_each_round() -> None:
     """Each row its own; what is the same for all is not repeated."""
-    rows, out = np.arange(LONG * 2.0).reshape(LONG, 2), np.empty((LONG, 2))
+    rows, out = np.arange(FEWEST_CALLS * 2.0).reshape(FEWEST_CALLS, 2), np.empty((FEWEST_CALLS, 2))
     weight = np.array([2.0, 3.0])
-    calls = [(np.multiply, (row, weight, to)) for row, to in zip(rows, out, strict=True)]
-    assert [loop.rounds for loop in _loops(calls)] == [LONG]
+    calls = [KernelCall(np.multiply, (row, weight, to)) for row, to in zip(rows, out, strict=True)]
+    assert [loop.rounds for loop in _loops(calls)] == [FEWEST_CALLS]
     function_of(calls)()
     np.testing.assert_array_equal(out, rows * weight)
 
 
 def test_methods_of_arrays_are_in_loops() -> None:
     """x_t.dot is another object at each step."""
-    rows, out = np.ones((LONG, 2)), np.empty((LONG, 3))
+    rows, out = np.ones((FEWEST_CALLS, 2)), np.empty((FEWEST_CALLS, 3))
     W = np.arange(6.0).reshape(2, 3)
-    calls = [(row.dot, (W, to)) for row, to in zip(rows, out, strict=True)]
-    assert [loop.rounds for loop in _loops(calls)] == [LONG]
+    calls = [KernelCall(row.dot, (W, to)) for row, to in zip(rows, out, strict=True)]
+    assert [loop.rounds for loop in _loops(calls)] == [FEWEST_CALLS]
     function_of(calls)()
     np.testing.assert_array_equal(out, rows @ W)
 
@@ -327,6 +330,6 @@ def test_a_long_program_is_the_step() -> None:
     (program,) = step.programs
     _, binding = bound(program)
     loops = _loops(binding.calls)
-    assert len(binding.calls) > LONG
+    assert len(binding.calls) > FEWEST_CALLS
     assert sum(loop.size * loop.rounds for loop in loops) > 0.9 * len(binding.calls)
     assert max(loop.rounds for loop in loops) > 400

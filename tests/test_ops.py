@@ -14,7 +14,7 @@ from tinygrad_rnn import ops
 from tinygrad_rnn.engine.mode import Mode, in_mode
 from tinygrad_rnn.engine.tape import tape
 from tinygrad_rnn.ops.op import Op
-from tinygrad_rnn.program.trace import Rehearsal
+from tinygrad_rnn.program.trace import DryRun
 
 from .cases import CASES, ELEMENTWISE, INTERNAL, MODULES, Case
 from .numeric import assert_near, differences, flat, parts
@@ -148,7 +148,7 @@ def test_decompositions_are_their_operations() -> None:
 
 def _steps(case: Case, arrays: list[Any]) -> list[tuple[Op, list[Any], dict[str, Any]]]:
     """The operations of a case, with the arrays and the settings that they get."""
-    watch = Rehearsal()
+    watch = DryRun()
     with in_mode(Mode(True, (), watch)):
         case.call(*[watch.input(x) if x.dtype.kind == "f" else x for x in arrays])
     return [

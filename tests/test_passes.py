@@ -12,7 +12,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.program import Equation, Program, Runner, Var
 from tinygrad_rnn.program.passes import PASSES, improved
 from tinygrad_rnn.program.passes.align import aligned
-from tinygrad_rnn.program.passes.batch import FEWEST, batched
+from tinygrad_rnn.program.passes.batch import FEWEST_MEMBERS, batched
 from tinygrad_rnn.program.passes.gates import gated
 from tinygrad_rnn.program.passes.simplify import live, simplified
 from tinygrad_rnn.program.passes.sums import reassociated
@@ -22,7 +22,7 @@ from .deep import STEPS, data, deep_check, names, of, traced, weights
 from .numeric import assert_near
 from .steps import agree
 
-T = FEWEST
+T = FEWEST_MEMBERS
 
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
@@ -410,7 +410,7 @@ def test_a_sum_of_few_products_stays() -> None:
 
 def test_a_sum_of_large_products_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks should stay in the cache."""
-    monkeypatch.setattr("tinygrad_rnn.program.passes.sums.LARGEST", 7 * 4 * 8 - 1)
+    monkeypatch.setattr("tinygrad_rnn.program.passes.sums.LARGEST_TERM", 7 * 4 * 8 - 1)
     result = after(lambda p: live(reassociated(p)), traced(products(7), random(8, 4)))
     assert len(of(result, "matmul")) == 2  # that of the largest, and the others in one
 
@@ -578,7 +578,7 @@ def test_operands_of_other_shapes_are_not_stacked() -> None:
 
 def test_large_values_are_not_stacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks should stay in the cache."""
-    monkeypatch.setattr("tinygrad_rnn.program.passes.batch.LARGEST", 8)
+    monkeypatch.setattr("tinygrad_rnn.program.passes.batch.LARGEST_STACKED", 8)
     f = lambda x: [tg.sin(x_t) for x_t in x]
     assert len(of(after(batched, traced(f, random(T, 2))), "sin")) == T
     assert len(of(after(batched, traced(f, random(T, 1))), "sin")) == 1

@@ -46,9 +46,11 @@ UNSAID = {"args", "kwargs"}
 
 
 def said_of(name: str) -> str:
-    """A name's docstring, with those of its module and of what it names in `backticks`."""
+    """What `help` shows of a name, with the docstrings of what it names in `backticks`."""
     value = KINDS[name]
     own = inspect.getdoc(value) or ""
+    if inspect.isclass(value) and "__init__" in vars(value):
+        own += " " + (inspect.getdoc(value.__init__) or "")
     text = own + " " + (sys.modules[value.__module__].__doc__ or "")
     for word in re.findall(r"`(?:\w+\.)*(\w+)", own):
         for other, x in KINDS.items():

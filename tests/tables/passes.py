@@ -41,7 +41,7 @@ def _gates(W: Any, x: Any) -> Any:
     return (tg.sigmoid(z[:, :2]) * tg.tanh(z[:, 2:])).sum()
 
 
-def _turned(W: Any, x: Any) -> Any:
+def _reverse_sum(W: Any, x: Any) -> Any:
     """A sum of products from the last step to the first, and a stack from the first to the last."""
     hs = [tg.sin(x_t @ W[0]) for x_t in x]
     total = sum(hs[t].T @ (x[t] * x[t]) for t in reversed(range(len(x))))
@@ -57,7 +57,7 @@ EXAMPLES: dict[str, Example] = {
     "reassociated": Example(
         lambda W, x, h: ((x @ W[0] + tg.tanh(tg.sin(h @ W[1])) @ W[2]) + W[0][0]).sum(),
         ((3, H), (3, H))),
-    "aligned": Example(_turned, ((6, 3, H),), ("simplified", "reassociated", "simplified")),
+    "aligned": Example(_reverse_sum, ((6, 3, H),), ("simplified", "reassociated", "simplified")),
     "batched": Example(
         lambda W, x: sum(tg.sin(x_t @ W[0]).sum() for x_t in x), ((STEPS, 3, H),)),
 }  # fmt: skip

@@ -92,21 +92,21 @@ def layers(
         for suffix in ("", "_reverse")[: 1 + both]:
             own = {name: p.get(f"{name}_l{k}{suffix}") for name in CELL}
             own = {name: array for name, array in own.items() if array is not None}
-            turned = turn(x, lengths) if suffix else x
-            output, end = unrolled(step, own, turned, tuple(s[row] for s in state), lengths)
-            ways.append(turn(output, lengths) if suffix else output)
+            reversed_x = reverse_sequences(x, lengths) if suffix else x
+            output, end = unrolled(step, own, reversed_x, tuple(s[row] for s in state), lengths)
+            ways.append(reverse_sequences(output, lengths) if suffix else output)
             ends.append(end)
             row += 1
         x = np.concatenate(ways, axis=-1)
     return [x, *(np.stack(part) for part in zip(*ends, strict=True))]
 
 
-def turn(x: np.ndarray, lengths: Any = None) -> np.ndarray:
+def reverse_sequences(x: np.ndarray, lengths: Any = None) -> np.ndarray:
     """Sequences in the reverse order, the padding at the end as before."""
-    turned = x[::-1].copy()
+    reversed_x = x[::-1].copy()
     for b, n in enumerate([] if lengths is None else lengths):
-        turned[:n, b], turned[n:, b] = x[:n, b][::-1], x[n:, b]
-    return turned
+        reversed_x[:n, b], reversed_x[n:, b] = x[:n, b][::-1], x[n:, b]
+    return reversed_x
 
 
 # The referees

@@ -13,7 +13,7 @@ from ..engine.tape import pullback, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
 from .influence import Truncated, influence
-from .walk import check_on_tape, checked_loss, in_a_line
+from .pullback import check_on_tape, checked_loss, in_a_line
 
 SHADES = " .:-=+*#%@"  # from least to most
 

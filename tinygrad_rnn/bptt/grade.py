@@ -10,8 +10,8 @@ import numpy as np
 from ..engine.tape import tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
-from .mistakes import Derivation, candidates, clipped, factors, one_example
-from .walk import check_on_tape, checked_loss, in_a_line, walk
+from .mistakes import Variants, candidates, clipped, factors, one_example
+from .pullback import check_on_tape, checked_loss, edited_pullback, in_a_line
 
 
 class Verdict(NamedTuple):
@@ -103,23 +103,23 @@ def grade(
     """
     checked_loss("grade", loss)
     given = _checked(answer, loss, names)
-    d = Derivation(loss, [names[name] for name in given])
+    variants = Variants(loss, [names[name] for name in given])
     shift: dict[Any, Array] = {}  # what the wrong answers so far change in gradients after them
     verdicts = []
     for name in sorted(given, key=lambda name: _place(names[name])):
         x, mine = names[name], given[name]
-        tolerance = _tolerance(d, x, digits)
-        right = d.right.get(x, np.zeros(x.shape, x.dtype))
+        tolerance = _tolerance(variants, x, digits)
+        right = variants.right.get(x, np.zeros(x.shape, x.dtype))
         if _agree(mine, right, tolerance):
             verdicts.append(Verdict(name, True, _digits(mine, right), []))
             continue
         expected = right + shift.get(x, 0)
         follows = x in shift and _agree(mine, expected, tolerance)
-        found = [] if follows else _mistakes(d, x, mine, tolerance)
+        found = [] if follows else _mistakes(variants, x, mine, tolerance)
         if mine.shape != right.shape:
             _check_explained(name, mine, right, found)
         elif not follows and x.op is not None:
-            _add(shift, walk(x, np.asarray(mine - expected, x.dtype)))
+            _add(shift, edited_pullback(x, np.asarray(mine - expected, x.dtype)))
         verdicts.append(Verdict(name, False, _digits(mine, right), found, follows))
     return Report(verdicts)
 
@@ -151,11 +151,13 @@ def _checked(
     return given
 
 
-def _tolerance(d: Derivation, x: Tensor, digits: int) -> float:
+def _tolerance(variants: Variants, x: Tensor, digits: int) -> float:
     """How far an answer may be off: in the digits asked for, and what rounding may do before."""
     digits = min(digits, 3) if x.dtype.itemsize < 8 else digits
-    largest = float(np.abs(d.right[x]).max(initial=0)) if x in d.right else 0.0
-    arriving = sum(float(np.abs(d.right[node]).max(initial=0)) for node, _, _ in d.uses[x])
+    largest = float(np.abs(variants.right[x]).max(initial=0)) if x in variants.right else 0.0
+    arriving = sum(
+        float(np.abs(variants.right[node]).max(initial=0)) for node, _, _ in variants.uses[x]
+    )
     return float(10.0**-digits * largest + 64 * np.finfo(x.dtype).eps * arriving)
 
 
@@ -174,33 +176,33 @@ def _digits(mine: Array, right: Array) -> int:
     return int(np.clip(-np.log10(error / largest), 0, 16)) if largest else 0
 
 
-def _mistakes(d: Derivation, x: Tensor, mine: Array, tolerance: float) -> list[str]:
+def _mistakes(variants: Variants, x: Tensor, mine: Array, tolerance: float) -> list[str]:
     """The mistakes that give this answer, the likeliest first."""
-    right = d.right.get(x, np.zeros(x.shape, x.dtype))
-    found = [name for name, array in candidates(d, x) if _agree(mine, array, tolerance)]
-    found += _not_summed(d, mine, right, tolerance)
+    right = variants.right.get(x, np.zeros(x.shape, x.dtype))
+    found = [name for name, array in candidates(variants, x) if _agree(mine, array, tolerance)]
+    found += _not_summed(variants, mine, right, tolerance)
     if mine.shape == right.shape and np.isfinite(mine).all() and right.any():
         c = float(np.vdot(right, mine) / np.vdot(right, right))
         multiple = _agree(mine, c * right, tolerance * max(abs(c), 1e-3))
-        found += factors(d, c) if multiple else ()
+        found += factors(variants, c) if multiple else ()
         if not found:
-            several = (*clipped(right, mine), *one_example(d, x))
+            several = (*clipped(right, mine), *one_example(variants, x))
             found = [name for name, array in several if _agree(mine, array, tolerance)]
         if multiple and not found:
             found = [f"the answer is {c:.6g} times the gradient"]
     return list(dict.fromkeys(found))
 
 
-def _not_summed(d: Derivation, mine: Array, right: Array, tolerance: float) -> Iterator[str]:
+def _not_summed(variants: Variants, mine: Array, right: Array, tolerance: float) -> Iterator[str]:
     """Whether a sum over an axis of the answer gives the gradient."""
     if mine.size <= right.size:
         return
     for axis, size in enumerate(mine.shape):
         total = mine.sum(axis=axis)
         if total.size == right.size and _agree(total.reshape(right.shape), right, tolerance):
-            if size in d.batch_sizes:
+            if size in variants.batch_sizes:
                 yield f"not summed over the batch: axis {axis} of the answer"
-            if size in d.lengths:
+            if size in variants.lengths:
                 yield f"not summed over the time steps: axis {axis} of the answer"
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from ..engine.tape import pullback, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
+from .pullback import check_on_tape, checked_loss, edited_pullback
 from .time import recurrent_edges
-from .walk import check_on_tape, checked_loss, walk
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -121,7 +121,7 @@ def _jacobian(t: int, new: tuple[Tensor, ...], old: tuple[Tensor, ...]) -> Array
         for i in range(h.shape[-1]):
             start = np.zeros(h.shape, h.dtype)
             start[..., i] = 1
-            found = walk(h, start, held=set(old), wanted=set(old))
+            found = edited_pullback(h, start, held=set(old), wanted=set(old))
             row = [found.get(x, np.zeros(x.shape, x.dtype)) for x in old]
             rows.append(np.concatenate([part.reshape(-1, part.shape[-1]) for part in row], axis=-1))
     return np.stack(rows, axis=1)
@@ -155,8 +155,8 @@ def immediate(h: Tensor, W: Tensor, held: Iterable[Tensor] | None = None) -> Par
         start = np.zeros(h.size, h.dtype)
         start[k] = 1
         start = start.reshape(h.shape)
-        parts[0][k] = walk(h, start, cut=cut, held=fixed).get(W, 0)
-        parts[1][k] = walk(h, start).get(W, 0)
+        parts[0][k] = edited_pullback(h, start, cut=cut, held=fixed).get(W, 0)
+        parts[1][k] = edited_pullback(h, start).get(W, 0)
     shape = (*h.shape, *W.shape)
     return Partial(parts[0].reshape(shape), parts[1].reshape(shape))
 

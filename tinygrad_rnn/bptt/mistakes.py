@@ -19,9 +19,9 @@ from ..ops.elementary import relu, sigmoid, tanh
 from ..ops.likelihood import log_softmax, negative_log_likelihood, softmax
 from ..ops.linalg import addmm, matmul
 from ..ops.op import Array, Op
+from .pullback import Edit, edited_pullback, gradient_array, node_vjp
 from .time import PRODUCTS, Edge, is_node, recurrent_edges, source, step_of
 from .uses import edge_gradients, through_views
-from .walk import Edit, sent, valued, walk
 
 Candidate = tuple[str, Array]
 Rule = Callable[..., Array]
@@ -59,8 +59,8 @@ WRONG_RULES: dict[Op, dict[str, Rule]] = {
 FORGOTTEN = "dh_next was forgotten: what comes back from the next time step"
 
 
-class Derivation:
-    """The right gradients of a loss, and what they would be with a mistake in them.
+class Variants:
+    """The right gradients of a loss, and variants of them with a mistake in the backward pass.
 
     right: {node: gradient}. uses: for each tensor the node, place and contribution of each use.
     """
@@ -69,9 +69,9 @@ class Derivation:
         self.loss = loss
         self.start = np.ones(loss.shape, loss.dtype)
         self.nodes = tape(loss)
-        self.right = walk(loss, self.start)
+        self.right = edited_pullback(loss, self.start)
         self.uses = edge_gradients(loss, self.start, self.nodes, tensors)
-        self._walks: dict[str, dict[Node, Array]] = {}
+        self._found: dict[str, dict[Node, Array]] = {}
 
     @cached_property
     def recurrent(self) -> set[Edge]:
@@ -96,10 +96,10 @@ class Derivation:
         return {len(steps), *map(len, self.uses.values())} - {0, 1}
 
     def gradient(self, x: Node, name: str, **options: Any) -> Array:
-        """The gradient of x found with the options of `walk`; one walk for each name."""
-        if name not in self._walks:
-            self._walks[name] = walk(self.loss, self.start, **options)
-        return self._walks[name].get(x, np.zeros(x.shape, x.dtype))
+        """The gradient of x found with the options of `edited_pullback`; one walk for each name."""
+        if name not in self._found:
+            self._found[name] = edited_pullback(self.loss, self.start, **options)
+        return self._found[name].get(x, np.zeros(x.shape, x.dtype))
 
     def here(self, x: Node, edit: Edit) -> Array:
         """The gradient of x where its own uses alone are edited."""
@@ -111,27 +111,27 @@ class Derivation:
     def use(self, x: Node, node: Node, place: int, edit: Edit) -> Array:
         """The contribution of one use of x, edited."""
         g = self.right[node]
-        gradient = edit(node, place, g, sent(node, g)[place])
-        return through_views(valued(gradient, node, place), node.inputs[place], x)
+        gradient = edit(node, place, g, node_vjp(node, g)[place])
+        return through_views(gradient_array(gradient, node, place), node.inputs[place], x)
 
 
-def candidates(d: Derivation, x: Node) -> Iterator[Candidate]:
+def candidates(variants: Variants, x: Node) -> Iterator[Candidate]:
     """The name of each mistake and the gradient of x that it gives."""
-    if x in d.uses:
-        yield from _edited(d, x)
-        yield FORGOTTEN, d.gradient(x, FORGOTTEN, cut=d.recurrent)
-        yield from _term_missing(d, x)
-        yield from _later_state(d, x)
-    if x.ndim > 1 and x in d.right:
-        yield "the answer is transposed", d.right[x].T
+    if x in variants.uses:
+        yield from _edited(variants, x)
+        yield FORGOTTEN, variants.gradient(x, FORGOTTEN, cut=variants.recurrent)
+        yield from _term_missing(variants, x)
+        yield from _later_state(variants, x)
+    if x.ndim > 1 and x in variants.right:
+        yield "the answer is transposed", variants.right[x].T
 
 
-def _edited(d: Derivation, x: Node) -> Iterator[Candidate]:
+def _edited(variants: Variants, x: Node) -> Iterator[Candidate]:
     """Wrong rules: everywhere, or in the uses of x alone."""
-    ops = {node.op for node in d.nodes if node.op is not None}
+    ops = {node.op for node in variants.nodes if node.op is not None}
     for name, edit in _edits(ops):
-        yield name, d.gradient(x, name, edit=edit)
-        yield name, d.here(x, edit)
+        yield name, variants.gradient(x, name, edit=edit)
+        yield name, variants.here(x, edit)
 
 
 def _edits(ops: set[Op]) -> Iterator[tuple[str, Edit]]:
@@ -181,13 +181,13 @@ def _side(node: Node, place: int) -> int | None:
     return factors.index(place) if place in factors else None
 
 
-def _term_missing(d: Derivation, x: Node) -> Iterator[Candidate]:
+def _term_missing(variants: Variants, x: Node) -> Iterator[Candidate]:
     """One contribution left out, or all others."""
-    uses = d.uses[x]
+    uses = variants.uses[x]
     if len(uses) < 2:
         return
-    right = d.right[x]
-    recurrent = sum((node, place) in d.recurrent for node, place, _ in uses)
+    right = variants.right[x]
+    recurrent = sum((node, place) in variants.recurrent for node, place, _ in uses)
     for k, (node, place, array) in enumerate(uses):
         t = step_of(node.scope)
         step = f"step {t}" if t is not None else f"use {len(uses) - k} of {len(uses)}"
@@ -195,7 +195,7 @@ def _term_missing(d: Derivation, x: Node) -> Iterator[Candidate]:
             yield f"the term of {step} is missing in the sum over time", right - array
             if len(uses) > 2:
                 yield f"the answer is the term of {step} alone, not the sum over time", array
-        elif (node, place) not in d.recurrent:
+        elif (node, place) not in variants.recurrent:
             yield f"what comes back through {node.op.name} was forgotten ({step})", right - array
         elif recurrent == 1:
             yield FORGOTTEN, right - array
@@ -203,17 +203,20 @@ def _term_missing(d: Derivation, x: Node) -> Iterator[Candidate]:
             yield f"dh_next is incomplete: without the part by {node.op.name}", right - array
 
 
-def _later_state(d: Derivation, x: Node) -> Iterator[Candidate]:
+def _later_state(variants: Variants, x: Node) -> Iterator[Candidate]:
     """h_t in place of h_{t-1} in dL/dW_hh, the sum of dz_t h_{t-1}ᵀ."""
-    uses = [(node, place) for node, place, _ in reversed(d.uses[x])]
+    uses = [(node, place) for node, place, _ in reversed(variants.uses[x])]
     sides = [_side(node, place) for node, place in uses]
     if x.op is not None or not uses or None in sides:
         return
     others = [place + 1 - 2 * int(side or 0) for (_, place), side in zip(uses, sides, strict=True)]
     operands = [node.inputs[k] for (node, _), k in zip(uses, others, strict=True)]
-    if any((node, k) not in d.recurrent for (node, _), k in zip(uses[1:], others[1:], strict=True)):
+    if any(
+        (node, k) not in variants.recurrent
+        for (node, _), k in zip(uses[1:], others[1:], strict=True)
+    ):
         return
-    last = _state_after(d, uses[-1][0], uses, operands)
+    last = _state_after(variants, uses[-1][0], uses, operands)
     if last is None:
         return
     total = np.zeros(x.shape, x.dtype)
@@ -223,8 +226,8 @@ def _later_state(d: Derivation, x: Node) -> Iterator[Candidate]:
             return
         values[other] = new._array
         rule = node.op.rules[place]
-        edit = _constant(rule(d.right[node], node._array, *values, **node.settings))
-        total += d.use(x, node, place, edit)
+        edit = _constant(rule(variants.right[node], node._array, *values, **node.settings))
+        total += variants.use(x, node, place, edit)
     yield "h_t in place of h_{t-1} in dW_hh, the sum of dz_t h_{t-1}ᵀ", total
 
 
@@ -232,28 +235,28 @@ def _constant(result: Any) -> Edit:
     return lambda node, place, g, gradient: result
 
 
-def _state_after(d: Derivation, node: Node, uses: list[Edge], operands: list[Any]) -> Any:
+def _state_after(variants: Variants, node: Node, uses: list[Edge], operands: list[Any]) -> Any:
     """The state that the last step's product leads to: as far along the tape as in the step before.
 
     Of a single step it is the first result of tanh or relu of the operand's shape.
     """
-    place = {n: k for k, n in enumerate(d.nodes)}
+    place = {n: k for k, n in enumerate(variants.nodes)}
     if len(uses) > 1:
         k = place[node] + place[operands[-1]] - place[uses[-2][0]]
-        return d.nodes[k] if k < len(d.nodes) else None
-    later = d.nodes[place[node] + 1 :]
+        return variants.nodes[k] if k < len(variants.nodes) else None
+    later = variants.nodes[place[node] + 1 :]
     fits = (n for n in later if n.op in (tanh, relu) and n.shape == operands[0].shape)
     return next(fits, None)
 
 
-def factors(d: Derivation, c: float) -> Iterator[str]:
+def factors(variants: Variants, c: float) -> Iterator[str]:
     """What a factor c between the answer and the gradient may mean; nothing where it is odd."""
     if c == 0:
         yield "the answer is 0 everywhere"
         return
     named = {-1.0: "the sign is wrong", 0.5: "a factor 2 is missing", 2.0: "a factor 2 too much"}
     found = [text for number, text in named.items() if np.isclose(c, number, rtol=1e-5)]
-    for sizes, what in ((d.batch_sizes, "batch"), (d.lengths, "time steps")):
+    for sizes, what in ((variants.batch_sizes, "batch"), (variants.lengths, "time steps")):
         for size in sorted(sizes):
             if np.isclose(c, 1 / size, rtol=1e-5):
                 found.append(f"a mean over the {what} in place of the sum: a factor 1/{size}")
@@ -269,25 +272,28 @@ def clipped(right: Array, answer: Array) -> Iterator[Candidate]:
         yield f"clipped to ±{c:.6g} before it was compared", np.clip(right, -c, c)
 
 
-def one_example(d: Derivation, x: Node) -> Iterator[Candidate]:
+def one_example(variants: Variants, x: Node) -> Iterator[Candidate]:
     """Of a leaf, the gradient of each example alone: its rows or columns of g in each use."""
     if x.op is not None:
         return
-    for B in sorted(d.batch_sizes):
+    for B in sorted(variants.batch_sizes):
         for axis in (-2, -1):
-            grads = [d.right[node] for node, _, _ in d.uses.get(x, ())]
+            grads = [variants.right[node] for node, _, _ in variants.uses.get(x, ())]
             if all(g.ndim >= -axis and g.shape[axis] == B for g in grads):
                 for b in range(B):
-                    yield f"of example {b} alone, not summed over the batch", _of(d, x, axis, b)
+                    yield (
+                        f"of example {b} alone, not summed over the batch",
+                        _of(variants, x, axis, b),
+                    )
 
 
-def _of(d: Derivation, x: Node, axis: int, b: int) -> Array:
+def _of(variants: Variants, x: Node, axis: int, b: int) -> Array:
     """Rules are linear in g: with the other examples' rows 0 they give one example's part."""
     total = np.zeros(x.shape, x.dtype)
-    for node, place, _ in d.uses[x]:
-        g = np.zeros_like(d.right[node])
+    for node, place, _ in variants.uses[x]:
+        g = np.zeros_like(variants.right[node])
         part = (..., b) if axis == -1 else (..., b, slice(None))
-        g[part] = d.right[node][part]
-        array = valued(sent(node, g)[place], node, place)
+        g[part] = variants.right[node][part]
+        array = gradient_array(node_vjp(node, g)[place], node, place)
         total += through_views(array, node.inputs[place], x)
     return total

@@ -14,7 +14,7 @@ from ..ops.op import Op
 from ..ops.shape import cast, reshape, transpose
 
 Edge = tuple[Node, int]
-VIEWS = frozenset((cast, reshape, transpose))  # one input, the same entries
+SAME_ENTRIES = frozenset((cast, reshape, transpose))  # one input, the same entries
 PRODUCTS: dict[Op, tuple[int, int]] = {  # the places of the factors
     addmm: (1, 2),
     matmul: (0, 1),
@@ -35,7 +35,7 @@ def source(x: Any) -> Any:
     >>> source(w.T.reshape(1)) is w
     True
     """
-    while is_node(x) and x.op in VIEWS:
+    while is_node(x) and x.op in SAME_ENTRIES:
         x = x.inputs[0]
     return x
 
@@ -66,7 +66,7 @@ def recurrent_edges(nodes: Sequence[Node]) -> set[Edge]:
     depends, sums = _leaves_of(nodes), _sums_of_losses(nodes)
     found = set()
     for node in nodes:
-        if node.op is None or node.op in VIEWS:
+        if node.op is None or node.op in SAME_ENTRIES:
             continue
         step = step_of(node.scope)
         weights = 0

@@ -13,8 +13,8 @@ from ..engine.tensor import Tensor
 from ..engine.totals import Node
 from ..ops.op import Array
 from ..ops.parts import stack
-from .time import VIEWS, is_node, source, step_of
-from .walk import check_on_tape, checked_loss, sent, valued
+from .pullback import check_on_tape, checked_loss, gradient_array, node_vjp
+from .time import SAME_ENTRIES, is_node, source, step_of
 
 
 class Contribution(NamedTuple):
@@ -133,8 +133,8 @@ def edge_gradients(
     found: dict[Node, list[tuple[Node, int, Array]]] = {tensor: [] for tensor in wanted}
     for node in reversed(users):
         if node in gradients:
-            for place, gradient in sent(node, gradients[node]).items():
-                array = valued(gradient, node, place)
+            for place, gradient in node_vjp(node, gradients[node]).items():
+                array = gradient_array(gradient, node, place)
                 for tensor in users[node].get(place, ()):
                     back = through_views(array, node.inputs[place], tensor)
                     shared = back.base is not None or back is gradients[node]
@@ -152,7 +152,7 @@ def _users(
     for node in nodes:
         for place, x in enumerate(node.inputs):
             reached = roots.get(x) if is_node(x) else None
-            if reached and node.op in VIEWS and node is not loss:
+            if reached and node.op in SAME_ENTRIES and node is not loss:
                 roots[node] = (*reached, *roots.get(node, ()))
             elif reached:
                 users[node][place] = reached
@@ -162,6 +162,6 @@ def _users(
 def through_views(array: Array, x: Node, tensor: Node) -> Array:
     """The gradient of x, a view of the tensor, as one of the tensor."""
     while x is not tensor:
-        array = valued(sent(x, array)[0], x, 0)
+        array = gradient_array(node_vjp(x, array)[0], x, 0)
         x = x.inputs[0]
     return array

@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from ..bptt.pullback import check_on_tape, checked_loss, in_a_line
 from ..bptt.time import step_of
-from ..bptt.walk import check_on_tape, checked_loss, in_a_line
 from ..engine.tape import needs_of_wanted, tape
 from ..engine.tensor import Tensor
 from ..ops.op import Array
-from .backward import steps_of
-from .entries import MOST, spelled_out
+from .backward_pass import steps_of
+from .entries import MOST_LINES, spelled_out
 from .equations import equations
 from .inline import shortened
 from .loops import arranged
-from .names import FUNCTION, Called, Given, Names, called, give_names, take_names
+from .names import FUNCTION, Given, Names, StepNames, give_names, step_names, take_names
 from .report import report
 from .source import Source, read
 from .steps import Steps
-from .walk import Formula, Rules, Visit, check_all_unwritten, visits
+from .visits import Formula, Rules, Visit, check_all_unwritten, visits
 
-FEWEST = 3  # rounds of a loop
-FEW = 3  # time steps that are written one by one
+FEWEST_ROUNDS = 3  # rounds of a loop
+MOST_UNROLLED = 3  # time steps that are written one by one
 
 
 def derive(
@@ -80,8 +80,8 @@ class Derivation:
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
         keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
-        called = next((self._called[key][0] for key in keys if key in self._called), "x")
-        return in_a_line(called)
+        name = next((self._step_names[key][0] for key in keys if key in self._step_names), "x")
+        return in_a_line(name)
 
     def formula(self, node: Tensor) -> Formula:
         """How a Tensor of the tape is computed: text and LaTeX; of a leaf its name."""
@@ -102,8 +102,10 @@ class Derivation:
         unroll: whether each time step has equations of its own; False: one for all t; None: where
         there are few.
         """
-        few = unroll is None and all(loop.rounds <= FEW for loop in self._source[0].loops())
-        return equations(*self._named(0 if unroll or few else FEWEST - 1))
+        few = unroll is None and all(
+            loop.rounds <= MOST_UNROLLED for loop in self._source[0].loops()
+        )
+        return equations(*self._named(0 if unroll or few else FEWEST_ROUNDS - 1))
 
     def numpy_source(self, name: str = FUNCTION) -> str:
         """A module of Python source with a function `(inputs, parameters) -> loss, gradients`.
@@ -129,15 +131,15 @@ class Derivation:
         Raises: ValueError for more than 300 entries, or an op that takes numbers only.
         """
         entries = sum(node.size for node in self.nodes)
-        if entries > MOST:
+        if entries > MOST_LINES:
             raise ValueError(
                 f"spell_out: the pass has {entries} entries, which nobody would read; make it "
-                f"smaller than {MOST}, with fewer units and steps, or use text() or latex()"
+                f"smaller than {MOST_LINES}, with fewer units and steps, or use text() or latex()"
             )
         return spelled_out(*self._named(0))
 
     def _remark(self, steps: Steps) -> str:
-        several = len({step_of(node.scope) for node in self.nodes} - {None}) >= FEWEST
+        several = len({step_of(node.scope) for node in self.nodes} - {None}) >= FEWEST_ROUNDS
         if not list(steps.loops()) and (several or len(self.nodes) > 100):
             return " No time steps are alike, so all are written out."
         return ""
@@ -177,20 +179,20 @@ class Derivation:
 
     @cached_property
     def _source(self) -> tuple[Steps, Names]:
-        return self._named(FEWEST)
+        return self._named(FEWEST_ROUNDS)
 
     def _named(self, fewest: int) -> tuple[Steps, Names]:
         """The pass, shortened, with names; fewest: rounds of a loop, 0 for no loops."""
         items = arranged(self._results, fewest) if fewest else self._results
         steps = steps_of(items, self.loss, self.wrt, self._useful)
         give_names(steps, self._given)
-        take_names(steps, self._called)
+        take_names(steps, self._step_names)
         names = Names(steps, self.loss)
         return shortened(steps, names.shows), names
 
     @cached_property
-    def _called(self) -> Called:
+    def _step_names(self) -> StepNames:
         items = arranged(self._results, 2)
         steps = steps_of(items, self.loss, self.wrt, self._useful)
         give_names(steps, self._given)
-        return called(steps, self._given, Names(steps, self.loss))
+        return step_names(steps, self._given, Names(steps, self.loss))

@@ -21,9 +21,9 @@ from .inline import blocks
 from .names import Names
 from .steps import Add, Assign, Statement, Steps, Zero
 
-MOST = 300  # lines
+MOST_LINES = 300
 BEFORE = 10**9  # more than all names
-LONGEST = 20  # characters of a gradient that stands in another's formula
+LONGEST_TERM = 20  # characters of a gradient that stands in another's formula
 
 
 @dataclass(frozen=True)
@@ -286,16 +286,16 @@ class Spelled:
             self.arrays[quantity] = value
             return
         value = np.broadcast_to(value, quantity.shape)
-        self.arrays[quantity] = self._kept(quantity, value)
+        self.arrays[quantity] = self._abbreviated(quantity, value)
         for place, x in np.ndenumerate(value):
             yield f"{self._name(quantity, place)} = {entry(x)}"
 
-    def _kept(self, quantity: Quantity, value: Array) -> Array:
+    def _abbreviated(self, quantity: Quantity, value: Array) -> Array:
         """The entries as they stand in later formulas: values by their names, short gradients."""
         named = self._named(quantity, np.vectorize(lambda x: entry(x).value, otypes=[float])(value))
         if quantity.of is None:
             return named
-        long = np.vectorize(lambda x: len(str(entry(x))) > LONGEST, otypes=[bool])(value)
+        long = np.vectorize(lambda x: len(str(entry(x))) > LONGEST_TERM, otypes=[bool])(value)
         return np.asarray(np.where(long, named, value), object)
 
     def evaluated(self, expression: Expression) -> Array:

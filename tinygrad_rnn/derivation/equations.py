@@ -16,14 +16,14 @@ from .inline import blocks
 from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
-MOST = 24  # equations in one environment: KaTeX refuses long ones
+MOST_EQUATIONS = 24  # equations in one environment: KaTeX refuses long ones
 
 
 def equations(steps: Steps, names: Names) -> str:
     r"""align* environments of at most 24 equations, each with a \tag."""
-    lines = list(_Equations(steps, names).lines())
+    lines = list(_EquationWriter(steps, names).lines())
     tagged = [rf"{line} \tag{{{k}}}" for k, line in enumerate(lines, start=1)]
-    several = [tagged[k : k + MOST] for k in range(0, len(tagged), MOST)]
+    several = [tagged[k : k + MOST_EQUATIONS] for k in range(0, len(tagged), MOST_EQUATIONS)]
     return "\n\n".join(map(_aligned, several))
 
 
@@ -31,7 +31,7 @@ def _aligned(lines: list[str]) -> str:
     return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
 
-class _Equations:
+class _EquationWriter:
     """Writes statements; what is added up in loops becomes one sum."""
 
     def __init__(self, steps: Steps, names: Names) -> None:

@@ -24,7 +24,7 @@ from .expressions.expression import (
 from .expressions.simpler import moved, rewritten
 from .steps import VIEWS, Add, Assign, For, Statement, Steps, Zero
 
-LONGEST = 30  # parts of an expression that is put into another
+LARGEST_INLINED = 30  # parts of an expression that is put into another
 
 
 @dataclass(eq=False)
@@ -184,7 +184,11 @@ def _is_shorter(
         return False
     if _is_plain(statement.value):
         return not (named(statement.target.quantity) and isinstance(statement.value, Call))
-    if named(statement.target.quantity) or len(uses) != 1 or len(parts(statement.value)) > LONGEST:
+    if (
+        named(statement.target.quantity)
+        or len(uses) != 1
+        or len(parts(statement.value)) > LARGEST_INLINED
+    ):
         return False
     use = uses[0]
     return use.block is block and use.symbol.at in (None, Index(1, 0))

@@ -23,7 +23,7 @@ from ..ops.op import Array
 from ..program.passes.simplify import hashable
 from .expressions.expression import Index
 
-MOST = 400  # ops in a round
+LONGEST_ROUND = 400  # ops in a round
 TRIES = 8  # sizes that are looked at for each loop
 PEELED = 2  # rounds at the start that may be unlike the others
 
@@ -60,13 +60,13 @@ class From:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class Scanned:
     """Inputs that are one array for each round. arrays: Tensors without gradients, or arrays."""
 
     arrays: list[Any]
 
 
-Slot = Fixed | Local | Carried | From | Row
+Slot = Fixed | Local | Carried | From | Scanned
 
 
 @dataclass(eq=False)
@@ -75,7 +75,7 @@ class Loop:
 
     rounds: for each round its nodes. slots: for each op of a round where its inputs come from.
     settings: for each op its settings; in an index, for a number that is another one in each round,
-    an Index where it counts them, else a Row.
+    an Index where it counts them, else what is Scanned.
     """
 
     rounds: list[list[Node]]
@@ -88,7 +88,7 @@ class Loop:
         return len(self.rounds[0])
 
 
-Place = tuple[Loop, int, int]  # a loop, the op's number in a round, the round
+Occurrence = tuple[Loop, int, int]  # a loop, the op's number in a round, the round
 
 
 def arranged(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
@@ -99,7 +99,7 @@ def arranged(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
     ranges = _ranges(nodes, fewest)
     peeled: Counter[int] = Counter()  # rounds that were taken off, by the place of the end
     while True:
-        places: dict[Node, Place] = {}
+        places: dict[Node, Occurrence] = {}
         loops: dict[int, Loop] = {}
         failed = None
         for repeat in sorted(ranges):
@@ -124,7 +124,7 @@ def _split(nodes: Sequence[Node], repeat: Repeat) -> list[list[Node]]:
     return [list(nodes[start + size * r : start + size * (r + 1)]) for r in range(rounds)]
 
 
-def _places(loop: Loop) -> dict[Node, Place]:
+def _places(loop: Loop) -> dict[Node, Occurrence]:
     return {node: (loop, k, r) for r, row in enumerate(loop.rounds) for k, node in enumerate(row)}
 
 
@@ -143,7 +143,7 @@ def _items(
 
 def _ranges(nodes: Sequence[Node], fewest: int) -> list[Repeat]:
     """Repeats that do not overlap, those that cover most before all others."""
-    repeats = Repeats(_kinds(nodes), MOST)
+    repeats = Repeats(_kinds(nodes), LONGEST_ROUND)
     starts, found, waiting = _starts(nodes), [], [(0, len(nodes))]
     while waiting:
         start, end = waiting.pop()
@@ -198,10 +198,10 @@ def _kind(name: str, value: Any) -> Any:
     if name != "index":
         return hashable(value)
     several = value if isinstance(value, tuple) else (value,)
-    return tuple(int if _is_number(k) else hashable(k) for k in several)
+    return tuple(int if _is_integer_index(k) else hashable(k) for k in several)
 
 
-def _is_number(k: Any) -> bool:
+def _is_integer_index(k: Any) -> bool:
     """Whether a part of an index is a whole number."""
     return isinstance(k, (int, np.integer)) and not isinstance(k, bool)
 
@@ -210,7 +210,7 @@ def _is_number(k: Any) -> bool:
 
 
 def _classified(
-    loop: Loop, places: dict[Node, Place], strict: bool = True
+    loop: Loop, places: dict[Node, Occurrence], strict: bool = True
 ) -> tuple[list[list[Slot]], list[dict[str, Any]]] | None:
     """The slots and settings of a loop; None where a round is unlike the others.
 
@@ -237,7 +237,7 @@ def _one_initial_each(slots: list[list[Slot]]) -> bool:
 
 
 def _slot(
-    loop: Loop, column: Sequence[Any], places: dict[Node, Place], strict: bool
+    loop: Loop, column: Sequence[Any], places: dict[Node, Occurrence], strict: bool
 ) -> Slot | None:
     first, last = column[0], column[-1]
     if all(x is first for x in column):
@@ -251,7 +251,7 @@ def _slot(
         return _from(column, places)
     if all(_is_data(x) for x in column):
         alike = len({(x.shape, x.dtype) for x in column}) == 1
-        return Row(list(column)) if alike else None
+        return Scanned(list(column)) if alike else None
     return None if strict or not isinstance(last, Tensor) or last.op is None else Fixed(first)
 
 
@@ -263,7 +263,7 @@ def _is_data(x: Any) -> bool:
 
 
 def _inner(
-    loop: Loop, column: Sequence[Any], places: dict[Node, Place], k: int, lag: int
+    loop: Loop, column: Sequence[Any], places: dict[Node, Occurrence], k: int, lag: int
 ) -> Slot | None:
     """From the same round or the one before."""
     if lag > 1:
@@ -279,20 +279,20 @@ def _inner(
     return Carried(k, initial) if fits and not inside else None
 
 
-def _from(column: Sequence[Any], places: dict[Node, Place]) -> Slot | None:
+def _from(column: Sequence[Any], places: dict[Node, Occurrence]) -> Slot | None:
     """From another loop, round by round."""
     found = [places.get(x) if isinstance(x, Tensor) else None for x in column]
     first = found[0]
     if first is None or any(p is None or p[:2] != first[:2] for p in found):
         return None
-    at = affine([p[2] for p in found if p is not None])
+    at = progression([p[2] for p in found if p is not None])
     return None if at is None else From(first[0], first[1], at)
 
 
-def affine(values: Sequence[int]) -> Index | None:
+def progression(values: Sequence[int]) -> Index | None:
     """The values as times · t + plus for t = 0, 1, ...; None where they are not of that form.
 
-    >>> affine([4, 3, 2]), affine([1, 3, 5])
+    >>> progression([4, 3, 2]), progression([1, 3, 5])
     (Index(times=-1, plus=4), None)
     """
     times = values[1] - values[0] if len(values) > 1 else 0
@@ -305,20 +305,20 @@ def _settings(ops: Sequence[Node]) -> dict[str, Any] | None:
     several = [node.settings for node in ops]
     if "index" not in several[0]:
         return dict(several[0])
-    index = counted([settings["index"] for settings in several])
+    index = same_or_progression([settings["index"] for settings in several])
     return None if index is None else {**several[0], "index": index[0]}
 
 
-def counted(values: Sequence[Any]) -> list[Any] | None:
-    """[what they all are, an Index or a Row for numbers that differ]; None if nothing is."""
+def same_or_progression(values: Sequence[Any]) -> list[Any] | None:
+    """[what they all are, an Index, or Scanned numbers that differ]; None if nothing is."""
     first = values[0]
-    if _is_number(first):
-        at = affine([int(v) for v in values])
+    if _is_integer_index(first):
+        at = progression([int(v) for v in values])
         if at is None:
-            return [Row([np.asarray(v) for v in values])]
+            return [Scanned([np.asarray(v) for v in values])]
         return [at if at.times else first]
     if isinstance(first, tuple):
-        several = [counted(column) for column in zip(*values, strict=True)]
+        several = [same_or_progression(column) for column in zip(*values, strict=True)]
         if any(part is None for part in several):
             return None
         return [tuple(part[0] for part in several if part is not None)]

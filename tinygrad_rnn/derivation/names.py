@@ -22,8 +22,8 @@ from .inline import blocks
 from .loops import Carried, Local, Loop
 from .steps import VIEWS, Add, Assign, Steps, carried
 
-TAKEN = {"T", "inputs", "np", "parameters", "range", "reversed", "slice", "t"}
-LONGEST = 40  # characters
+RESERVED = {"T", "inputs", "np", "parameters", "range", "reversed", "slice", "t"}
+LONGEST_NAME = 40  # characters
 _NUMBER = re.compile(r"_?\d+$")
 FUNCTION = "loss_and_gradients"
 LETTERS = ("u", "v", "q", "r", "s", "p", "a", "e", "f")  # z is an activation's input
@@ -62,12 +62,12 @@ class Given:
     def of_node(self, node: Node) -> str:
         """A Tensor's name, "" for none."""
         name = self._tensors.get(node) or self._parts.get(node) or node.name or ""
-        return str(name)[:LONGEST]
+        return str(name)[:LONGEST_NAME]
 
     def of_array(self, array: Array) -> str:
         """The name of an array, or of the one that it is a part of; "" for none."""
         name = self._arrays.get(id(array)) or self._arrays.get(id(array.base), "")
-        return name[:LONGEST]
+        return name[:LONGEST_NAME]
 
     def of_row(self, arrays: list[Array]) -> str:
         """The name of what is another array in each round; numbers go by what they are."""
@@ -94,19 +94,20 @@ def give_names(steps: Steps, given: Given) -> None:
         quantity.shown = bool(quantity.name)
 
 
-Called = dict[Any, tuple[str, bool]]  # by Tensor, or an array's id: its name, whether it is shown
+# By Tensor, or an array's id: its name, and whether it is shown.
+StepNames = dict[Any, tuple[str, bool]]
 
 
-def called(steps: Steps, given: Given, names: Names) -> Called:
+def step_names(steps: Steps, given: Given, names: Names) -> StepNames:
     """What each Tensor and each array is called where time steps are written one by one."""
-    found: Called = {}
-    taken: set[str] = set()
+    found: StepNames = {}
+    used: set[str] = set()
     for key, quantity in steps.values.items():
         name = names.of(quantity)
         if not isinstance(key, tuple):
-            if quantity.name and quantity.name not in taken:
+            if quantity.name and quantity.name not in used:
                 name = quantity.name
-            taken.add(name)
+            used.add(name)
             found[key] = name, quantity.shown
     for key, quantity in steps.values.items():
         if not isinstance(key, tuple):
@@ -117,9 +118,9 @@ def called(steps: Steps, given: Given, names: Names) -> Called:
             own = own if own != quantity.name else ""
             label = step_of(row[k].scope) or r + 1
             name = own or f"{names.of(quantity)}_{label}"
-            while name in taken:  # u_2 is the second step of u, and also a second u
+            while name in used:  # u_2 is the second step of u, and also a second u
                 name += "'"
-            taken.add(name)
+            used.add(name)
             found[row[k]] = name, quantity.shown
     for quantity, arrays in steps.inputs.items():
         for r, array in enumerate(arrays) if isinstance(arrays, list) else ():
@@ -129,11 +130,11 @@ def called(steps: Steps, given: Given, names: Names) -> Called:
     return found
 
 
-def take_names(steps: Steps, called: Called) -> None:
+def take_names(steps: Steps, chosen: StepNames) -> None:
     """To what stands for one Tensor or one array the name that it is called by."""
     for key, quantity in steps.values.items():
-        if key in called:
-            quantity.name, quantity.shown = called[key]
+        if key in chosen:
+            quantity.name, quantity.shown = chosen[key]
 
 
 def _common(names: Iterator[str]) -> str:
@@ -149,8 +150,8 @@ class Names:
     """Gives a name to each quantity that prints, each name once."""
 
     def __init__(self, steps: Steps, loss: Node) -> None:
-        self._reserved = {*TAKEN, *keyword.kwlist, *_functions(steps)}
-        self._taken = {*self._reserved, FUNCTION}
+        self._reserved = {*RESERVED, *keyword.kwlist, *_functions(steps)}
+        self._used = {*self._reserved, FUNCTION}
         self._names: dict[Quantity, str] = {}
         self._untried: dict[tuple[str, ...], Iterator[str]] = {}
         self._roles = _roles(steps, loss)
@@ -185,11 +186,11 @@ class Names:
         """The user's names; with numbers where several have one, which no other has."""
         counts = Counter(q.name for q in quantities)
         keys = {q: q.name for q in quantities if q.name and counts[q.name] == 1}
-        taken = set(keys.values())
+        used = set(keys.values())
         for q in quantities:
             if q not in keys:
-                keys[q] = next(n for n in _numbered((q.name or self.of(q),)) if n not in taken)
-                taken.add(keys[q])
+                keys[q] = next(n for n in _numbered((q.name or self.of(q),)) if n not in used)
+                used.add(keys[q])
         return keys
 
     def _free(self, quantity: Quantity) -> str:
@@ -197,9 +198,9 @@ class Names:
         for name in self._untried.setdefault(firsts, _numbered(firsts)):
             name = re.sub(r"\W", "_", name) or "v"
             name = f"v{name}" if name[0].isdigit() else name
-            if name not in self._taken:
+            if name not in self._used:
                 break
-        self._taken.add(name)
+        self._used.add(name)
         return name
 
     def _wanted(self, quantity: Quantity) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Array
-from .walk import Visit
+from .visits import Visit
 
 TINY = 1e-200  # squares below it have lost digits
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ops.parts import scatter, unslice
 from ..ops.shape import broadcast_to
-from .backward import is_unsliced
+from .backward_pass import is_unsliced
 from .expressions.expression import Call, Expression, Index, Quantity, Symbol, symbols
 from .expressions.spelling import Speller
 from .expressions.syntax import call, literal, variable
@@ -20,7 +20,7 @@ from .names import Names
 from .steps import Add, Assign, For, Statement, Steps, Zero
 
 INDENT = "    "
-LONGEST = 100  # characters of a line
+LINE_LENGTH = 100  # characters of a line
 
 
 class Source:
@@ -50,8 +50,8 @@ class Source:
         self._block(self.steps.backward, 1)
         pairs = [f"{key!r}: {self.speller.text(value)}" for key, value in self.results.items()]
         self.lines += _returned(loss, pairs)
-        kept = self.speller.functions.values()
-        functions = [ast.unparse(ast.fix_missing_locations(tree)) for tree in kept]
+        trees = self.speller.functions.values()
+        functions = [ast.unparse(ast.fix_missing_locations(tree)) for tree in trees]
         head = f"def {name}(inputs, parameters):"
         return (
             "\n\n\n".join(["import numpy as np", *functions, "\n".join([head, *self.lines])]) + "\n"
@@ -146,9 +146,9 @@ class Source:
 def _returned(loss: str, pairs: list[str]) -> list[str]:
     """The return statement, in lines of at most 100 characters."""
     line = f"{INDENT}return {loss}, {{{', '.join(pairs)}}}"
-    if len(line) <= LONGEST:
+    if len(line) <= LINE_LENGTH:
         return [line]
-    filled: list[str] = textwrap.wrap(", ".join(pairs), LONGEST - 8, break_long_words=False)
+    filled: list[str] = textwrap.wrap(", ".join(pairs), LINE_LENGTH - 8, break_long_words=False)
     return [
         f"{INDENT}return {loss}, {{",
         *(f"{INDENT * 2}{part}" for part in filled),
@@ -165,7 +165,7 @@ def read(steps: Steps) -> set[Quantity]:
 
 def _single(steps: Steps, results: dict[str, Expression]) -> set[Quantity]:
     """The quantities of loops that one variable holds: nobody reads an earlier round's value."""
-    kept: set[Quantity] = set(steps.inputs)
+    indexed: set[Quantity] = set(steps.inputs)
     defined: dict[Quantity, Any] = {}
     uses: dict[Quantity, list[tuple[Any, int, Symbol]]] = defaultdict(list)
     for block in blocks(steps):
@@ -176,7 +176,7 @@ def _single(steps: Steps, results: dict[str, Expression]) -> set[Quantity]:
             if isinstance(statement, Assign):
                 defined[quantity] = (block, place)
             elif quantity.rounds:
-                kept.add(quantity)
+                indexed.add(quantity)
             if not isinstance(statement, Zero):
                 for symbol in symbols(statement.value):
                     uses[symbol.quantity].append((block, place, symbol))
@@ -186,7 +186,7 @@ def _single(steps: Steps, results: dict[str, Expression]) -> set[Quantity]:
     single = set()
     for quantity, (block, place) in defined.items():
         current = all(_reads_current(use, block, place, quantity) for use in uses[quantity])
-        if quantity.rounds and quantity not in kept and current:
+        if quantity.rounds and quantity not in indexed and current:
             single.add(quantity)
     return single
 

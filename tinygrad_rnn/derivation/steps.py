@@ -20,7 +20,7 @@ from ..ops.op import Array
 from ..ops.parts import getitem_
 from .expressions.expression import Call, Each, Expression, Index, Quantity, Symbol
 from .expressions.simpler import simpler
-from .loops import Carried, Fixed, From, Loop, Row, Slot, affine, array_of
+from .loops import Carried, Fixed, From, Loop, Scanned, Slot, array_of, progression
 
 VIEWS = (getitem_, reshape, transpose)
 
@@ -83,10 +83,10 @@ class Steps:
             yield from (statement for statement in block if isinstance(statement, For))
 
 
-# Values
+# QuantityTable
 
 
-class Values:
+class QuantityTable:
     """What stands for each value: its quantity, and in a loop its round."""
 
     def __init__(self, items: Sequence[Node | Loop]) -> None:
@@ -94,8 +94,8 @@ class Values:
         self.places: dict[Node, tuple[Loop, int, int]] = {}
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
-        self._rows: dict[tuple[Any, ...], Quantity] = {}
-        self._kept: list[Any] = []  # whose ids stand for them
+        self._scanned: dict[tuple[Any, ...], Quantity] = {}
+        self._alive: list[Any] = []  # whose ids stand for them
         for item in items:
             if isinstance(item, Loop):
                 self._add_loop(item)
@@ -122,8 +122,8 @@ class Values:
         """The same in round t of a loop."""
         if isinstance(slot, Fixed):
             return self.expression(slot.x)
-        if isinstance(slot, Row):
-            return Symbol(self._row(slot), Index(1, 0))
+        if isinstance(slot, Scanned):
+            return Symbol(self._scanned_quantity(slot), Index(1, 0))
         if isinstance(slot, From):
             return Symbol(self.of[slot.loop, slot.k], slot.at)
         return Symbol(self.of[loop, slot.k], Index(1, -1 if isinstance(slot, Carried) else 0))
@@ -135,7 +135,9 @@ class Values:
     def _setting(self, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(self._setting, value))
-        return Symbol(self._row(value), Index(1, 0)) if isinstance(value, Row) else value
+        if isinstance(value, Scanned):
+            return Symbol(self._scanned_quantity(value), Index(1, 0))
+        return value
 
     def _leaf(self, x: Node) -> Expression:
         if not x.requires_grad:
@@ -151,23 +153,23 @@ class Values:
             return array.item()
         key = id(array) if key is None else key
         if key not in self.of:
-            self._kept.append(array)
+            self._alive.append(array)
             self.of[key] = Quantity("input", array.shape, array.dtype)
             self.inputs[self.of[key]] = array
         return Symbol(self.of[key])
 
-    def _row(self, row: Row) -> Quantity:
-        key = tuple(x.item() if _is_number(x) else id(x) for x in row.arrays)
-        if key not in self._rows:
+    def _scanned_quantity(self, row: Scanned) -> Quantity:
+        key = tuple(x.item() if _is_integer_scalar(x) else id(x) for x in row.arrays)
+        if key not in self._scanned:
             first = array_of(row.arrays[0])
             quantity = Quantity("input", first.shape, first.dtype, rounds=len(row.arrays))
-            self._rows[key] = quantity
+            self._scanned[key] = quantity
             self.inputs[quantity] = [array_of(x) for x in row.arrays]
-            self._kept.append(row)
-        return self._rows[key]
+            self._alive.append(row)
+        return self._scanned[key]
 
 
-def _is_number(x: Any) -> bool:
+def _is_integer_scalar(x: Any) -> bool:
     """Whether a row has it for what it is, and not as one of the user's arrays."""
     return not x.ndim and x.dtype.kind == "i"
 
@@ -175,7 +177,7 @@ def _is_number(x: Any) -> bool:
 # Forward
 
 
-def forward(items: Sequence[Node | Loop], values: Values) -> list[Statement]:
+def forward(items: Sequence[Node | Loop], values: QuantityTable) -> list[Statement]:
     """The statements of the forward pass."""
     found: list[Statement] = []
     for item in items:
@@ -188,7 +190,7 @@ def forward(items: Sequence[Node | Loop], values: Values) -> list[Statement]:
     return found
 
 
-def _loop_forward(loop: Loop, values: Values) -> Iterator[Statement]:
+def _loop_forward(loop: Loop, values: QuantityTable) -> Iterator[Statement]:
     for k, initial in carried(loop).items():
         yield Assign(Symbol(values.of[loop, k], Index(0, -1)), values.expression(initial))
     body: list[Statement] = []
@@ -245,7 +247,7 @@ def _symbol_in_t(expressions: Sequence[Symbol]) -> Symbol | None:
         return None
     if all(x.at == first.at for x in expressions):
         return first
-    at = affine([x.at.plus for x in expressions if x.at is not None])
+    at = progression([x.at.plus for x in expressions if x.at is not None])
     fixed = all(x.at is not None and not x.at.times for x in expressions)
     return Symbol(first.quantity, at) if fixed and at is not None else None
 
@@ -257,5 +259,5 @@ def _settings_in_t(expressions: Sequence[Call]) -> dict[str, Any] | None:
     values = [x.settings["index"] for x in expressions]
     if all(v == values[0] for v in values):
         return first
-    at = affine(values) if all(type(v) is int for v in values) else None
+    at = progression(values) if all(type(v) is int for v in values) else None
     return None if at is None else {"index": at}

@@ -38,11 +38,11 @@ def anomaly_mode() -> Iterator[None]:
     FloatingPointError: sqrt: its gradient by x has inf at index (0,), ...
     """
     now = mode.get()
-    with in_mode(Mode(now.recording, now.scope, now.watch or Lookout())):
+    with in_mode(Mode(now.recording, now.scope, now.watch or AnomalyDetector())):
         yield
 
 
-class Lookout(Watch):
+class AnomalyDetector(Watch):
     """Looks at results and gradients, and knows the line that recorded each node.
 
     lines: for each node's serial the file and the number of the line.
@@ -63,7 +63,7 @@ class Lookout(Watch):
     ) -> None:
         """Raises: FloatingPointError where z has a NaN, or an infinity that is new."""
         self.lines[z.serial] = _line()
-        found = _first(z._array, values)
+        found = _first_nonfinite(z._array, values)
         if found:
             raise _anomaly(op, inputs, f"the result has {found}", z.scope, self.lines[z.serial])
 
@@ -75,7 +75,7 @@ class Lookout(Watch):
         made = [(place, value_of(gradient)) for place, gradient in gradients]
         for place, gradient in made:
             given = [getattr(g, "_array", g), *node.values]
-            found = _first(getattr(gradient, "_array", gradient), given)
+            found = _first_nonfinite(getattr(gradient, "_array", gradient), given)
             if found:
                 problem = f"its gradient by {node.op.input_name(place)} has {found}"
                 line = self.lines.get(node.serial)
@@ -83,7 +83,7 @@ class Lookout(Watch):
         return made
 
 
-def _first(array: Array, given: Sequence[Any]) -> str:
+def _first_nonfinite(array: Array, given: Sequence[Any]) -> str:
     """Of the first entry that is wrong, what it is and where; empty if there is none."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return ""
@@ -104,7 +104,8 @@ def _anomaly(
     op: Op, inputs: Sequence[Any], problem: str, scope: tuple[str, ...], line: Line | None
 ) -> FloatingPointError:
     given = ", ".join(
-        f"{op.input_name(k)}{_called(x)}: {describe(x)}{_already(x)}" for k, x in enumerate(inputs)
+        f"{op.input_name(k)}{_quoted_name(x)}: {describe(x)}{_already(x)}"
+        for k, x in enumerate(inputs)
     )
     where = f" in scope {' / '.join(scope)}" if scope else ""
     place = (
@@ -113,7 +114,7 @@ def _anomaly(
     return FloatingPointError(f"{op.name}: {problem}, given {given}; recorded{where} at {place}")
 
 
-def _called(x: Any) -> str:
+def _quoted_name(x: Any) -> str:
     name = getattr(x, "name", None)
     return f" {name!r}" if name else ""
 

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from .. import ops
 from ..ops.op import Array, Numbers, Op
 from ..ops.parts import gather, getitem_
+from .conversions import Conversions
 from .from_numpy import constant, index_part, is_basic, numeric
 from .methods import Methods
 from .mode import mode
 from .tape import pullback
-from .values import Values
 
 _next_serial = count(1).__next__
 _mode = mode.get
@@ -93,7 +93,7 @@ def _in_place(sign: str, op: Op) -> Operator:
 Operator = Callable[["Tensor", "Tensor | Numbers"], "Tensor"]
 
 
-class Tensor(Methods, Values):
+class Tensor(Methods, Conversions):
     """An array of numbers that records what is computed from it.
 
     data: array-like of float, int or bool; copied. dtype: NumPy dtype; float64 for Python floats.

@@ -58,7 +58,7 @@ class Line(NamedTuple):
     rounding: Array
 
 
-class Rung(NamedTuple):
+class Level(NamedTuple):
     """All results' slopes from the point to `step` to its right and left, and their sizes."""
 
     step: float
@@ -102,40 +102,40 @@ def entry_name(name: str, index: Iterable[Any]) -> str:
 
 def estimated(line: Line, slope: float) -> Estimate:
     """The derivative along a line; slope is what the tape gives for it."""
-    line, first = _first_rung(line)
-    estimate = _settled(line, [first, first], slope)
-    bent = np.abs(first.right - first.left) > 1e-4 * first.size + _least(line, first)
+    line, first = _first_level(line)
+    estimate = _best_estimate(line, [first, first], slope)
+    bent = np.abs(first.right - first.left) > 1e-4 * first.size + _negligible(line, first)
     if estimate.off <= estimate.allowed and not bent.any():
         return estimate
-    rungs = [first, *(_rung(line, n) for n in (1, 2, 3))]
-    bottom = [_rung(line, n) for n in (7, 8, 9)]
-    line = line._replace(rounding=_seen_rounding(line, rungs, bottom))
-    _check_smooth(line, rungs, bottom[-1])
-    estimate = _settled(line, rungs, slope)
+    levels = [first, *(_level(line, n) for n in (1, 2, 3))]
+    finest = [_level(line, n) for n in (7, 8, 9)]
+    line = line._replace(rounding=_measured_rounding(line, levels, finest))
+    _check_smooth(line, levels, finest[-1])
+    estimate = _best_estimate(line, levels, slope)
     if estimate.allowed < estimate.off < 9 * estimate.error:
-        estimate = _settled(line, [_rung(line, n) for n in range(-5, 7)], slope)
+        estimate = _best_estimate(line, [_level(line, n) for n in range(-5, 7)], slope)
     return estimate
 
 
-def _first_rung(line: Line) -> tuple[Line, Rung]:
+def _first_level(line: Line) -> tuple[Line, Level]:
     """The line with a step within which f is finite, and the slopes there."""
     for _ in range(5):
-        rung = _rung(line, 0)
-        finite = np.isfinite(rung.size)
+        level = _level(line, 0)
+        finite = np.isfinite(level.size)
         if finite.all():
-            return line, rung
+            return line, level
         line = line._replace(step=line.step / 64)
     j = int(np.argmin(finite))
-    side = "right" if np.isfinite(rung.left[j]) else "left"
+    side = "right" if np.isfinite(level.left[j]) else "left"
     raise _not_differentiable(line, f"{line.subject.names[j]} is not finite to the {side} of it")
 
 
-def _rung(line: Line, n: int) -> Rung:
+def _level(line: Line, n: int) -> Level:
     """The slopes for the line's step over 4**n."""
     x = abs(line.subject.inputs[line.k][line.entry])
     step = max(line.step / 4.0**n, 16 * float(np.spacing(x)))
     right, left = _slopes(line, step), _slopes(line, -step)
-    return Rung(step, right, left, np.maximum(np.abs(right), np.abs(left)))
+    return Level(step, right, left, np.maximum(np.abs(right), np.abs(left)))
 
 
 def _slopes(line: Line, step: float) -> Array:
@@ -150,34 +150,34 @@ def _slopes(line: Line, step: float) -> Array:
     return slopes
 
 
-def _least(line: Line, rung: Rung) -> Array:
+def _negligible(line: Line, level: Level) -> Array:
     """What is nothing in a slope: the tolerance, and what rounding makes of it."""
-    least: Array = line.subject.limits[2] + line.rounding / rung.step
-    return least
+    bound: Array = line.subject.limits[2] + line.rounding / level.step
+    return bound
 
 
-def _seen_rounding(line: Line, rungs: list[Rung], bottom: list[Rung]) -> Array:
+def _measured_rounding(line: Line, levels: list[Level], finest: list[Level]) -> Array:
     """How coarse results are: their slopes for very small steps beside those for a small one."""
-    first, last = rungs[0], rungs[-1]
-    off = [r.step * abs(r.right - last.right) for r in bottom]
-    off += [r.step * abs(r.left - last.left) for r in bottom]
+    first, last = levels[0], levels[-1]
+    off = [r.step * abs(r.right - last.right) for r in finest]
+    off += [r.step * abs(r.left - last.left) for r in finest]
     most = 1e-3 * first.size * first.step  # what is more is a jump
     rounding: Array = np.maximum(line.rounding, np.minimum(8 * np.max(off, axis=0), most))
     return rounding
 
 
-def _settled(line: Line, rungs: list[Rung], slope: float) -> Estimate:
-    """What those two neighbouring rungs tell that agree best."""
-    estimates = [_between(line, coarse, fine, slope) for coarse, fine in pairwise(rungs)]
-    sizes = [np.abs(line.subject.weights) @ rung.size for rung in rungs]
+def _best_estimate(line: Line, levels: list[Level], slope: float) -> Estimate:
+    """What those two neighbouring levels tell that agree best."""
+    estimates = [_extrapolated(line, coarse, fine, slope) for coarse, fine in pairwise(levels)]
+    sizes = [np.abs(line.subject.weights) @ level.size for level in levels]
     errors = np.array([e.error for e in estimates]) / (sizes[1:] + np.nanmedian(sizes))
     return estimates[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
 
-def _between(line: Line, coarse: Rung, fine: Rung, slope: float) -> Estimate:
-    """What two rungs tell: the central difference for h = 0, and how far they disagree."""
+def _extrapolated(line: Line, coarse: Level, fine: Level, slope: float) -> Estimate:
+    """What two levels tell: the central difference for h = 0, and how far they disagree."""
     weights, (_, rtol, atol) = line.subject.weights, line.subject.limits
-    far, near = (float(weights @ (rung.right + rung.left)) / 2 for rung in (coarse, fine))
+    far, near = (float(weights @ (level.right + level.left)) / 2 for level in (coarse, fine))
     size, noise = (float(np.abs(weights) @ a) for a in (fine.size, line.rounding / fine.step))
     value, error = near + (near - far) / 15, max(abs(near - far), noise)
     off = float(np.nan_to_num(abs(slope - value), nan=np.inf))
@@ -185,30 +185,32 @@ def _between(line: Line, coarse: Rung, fine: Rung, slope: float) -> Estimate:
     return Estimate(value, error, off, atol + rtol * max(abs(slope), abs(value)) + unsure)
 
 
-def _check_smooth(line: Line, rungs: list[Rung], bottom: Rung) -> None:
+def _check_smooth(line: Line, levels: list[Level], finest: Level) -> None:
     """That there is neither a kink, a jump nor an infinite slope, as far as the steps tell.
 
-    rungs: of the steps h, h / 4, h / 16, h / 64. bottom: of one near the rounding of f.
+    levels: of the steps h, h / 4, h / 16, h / 64. finest: of one near the rounding of f.
     """
-    top, middle, low, last = rungs
-    bends = a, b, c, _ = [rung.right - rung.left for rung in rungs]
+    top, middle, low, last = levels
+    bends = a, b, c, _ = [level.right - level.left for level in levels]
     steady = (np.abs(b * b - a * c) < 0.01 * b * b) & (np.abs(b) < 0.9 * np.abs(a))  # powers of h
     rest = [np.abs(4 * fine - coarse) / 3 for coarse, fine in pairwise(bends)]
     first, then = np.maximum(*rest[:2]), np.maximum(*rest[1:])  # bends at h = 0: a 64th if smooth
-    kink = (first > 1e-6 * top.size + _least(line, last)) & (then > first / 16) & ~steady
-    rise = bottom.size * bottom.step
-    steep = (low.size > 1.3 * top.size) & (bottom.size > 1.5 * low.size)
+    kink = (first > 1e-6 * top.size + _negligible(line, last)) & (then > first / 16) & ~steady
+    rise = finest.size * finest.step
+    steep = (low.size > 1.3 * top.size) & (finest.size > 1.5 * low.size)
     steep &= rise > 20 * ROUNDING * np.abs(line.subject.base)
     if (kink | steep).any():
         j = int(np.argmax(np.where(kink | steep, top.size, -1.0)))
         endless = steep[j] and rise[j] < low.size[j] * low.step / 2
-        problem = "the slope of {} grows without end" if endless else _broken(top, middle, j)
-        beside = not steep[j] and abs(bottom.right[j] - bottom.left[j]) < abs(a[j]) / 2
+        problem = (
+            "the slope of {} grows without end" if endless else _describe_break(top, middle, j)
+        )
+        beside = not steep[j] and abs(finest.right[j] - finest.left[j]) < abs(a[j]) / 2
         where = f"within {middle.step:.1g} of" if beside else "at"
         raise _not_differentiable(line, problem.format(line.subject.names[j]), where)
 
 
-def _broken(top: Rung, middle: Rung, j: int) -> str:
+def _describe_break(top: Level, middle: Level, j: int) -> str:
     """What lies within the inner step: a kink, with the slopes beyond it, or a jump."""
     H, h = top.step, middle.step
     right = float(top.right[j] * H - middle.right[j] * h) / (H - h)

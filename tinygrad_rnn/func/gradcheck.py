@@ -33,10 +33,12 @@ from .differences import (
 
 __all__ = ["GradcheckError", "NotDifferentiableError", "gradcheck"]
 
-RAW = "Does a rule use .data, or NumPy on raw values? Only operators and ops have a second order."
+RAW_ADVICE = (
+    "Does a rule use .data, or NumPy on raw values? Only operators and ops have a second order."
+)
 
 
-DETACHED = (
+DETACHED_ADVICE = (
     "The tape gives no gradient for it, but it changes the result: is something detached, .data or "
     "a NumPy function on raw values?"
 )
@@ -166,7 +168,7 @@ def _walked(
     try:
         return list(grad(ys, sources, seeds, create_graph=recorded, allow_unused=True))
     except Exception as error:
-        advice = f". {RAW}" if order == 2 else ""
+        advice = f". {RAW_ADVICE}" if order == 2 else ""
         raise GradcheckError(f"order {order}: the walk back fails: {error}{advice}") from error
 
 
@@ -189,7 +191,7 @@ def _check(subject: Subject, rng: np.random.Generator) -> list[Array]:
     found = zip(subject.places, slopes, strict=True)
     wrong = [text for k, slope in found for text in _complaint(subject, k, slope)]
     if wrong:
-        advice = [f"  The first gradients are right. {RAW}"] if subject.order == 2 else []
+        advice = [f"  The first gradients are right. {RAW_ADVICE}"] if subject.order == 2 else []
         raise GradcheckError("\n".join(wrong + advice))
     return gs
 
@@ -220,7 +222,7 @@ def _check_repeatable(subject: Subject, first: Array) -> None:
     if first.shape == again.shape and np.allclose(first, again, 0, near, equal_nan=True):
         return
     if subject.order == 2:
-        raise GradcheckError(f"order 2: gradients have other values when recorded. {RAW}")
+        raise GradcheckError(f"order 2: gradients have other values when recorded. {RAW_ADVICE}")
     raise GradcheckError(
         "f gives other results when it is called again with the same inputs; what is random or "
         "counted must be an input"
@@ -262,7 +264,7 @@ def _complaint(subject: Subject, k: int, slope: Tensor | None) -> Iterator[str]:
         f"{np.count_nonzero(excess)} of {x.size} entries are wrong"
     )
     if slope is None and subject.order == 1:
-        yield f"  {DETACHED}"
+        yield f"  {DETACHED_ADVICE}"
     factor = np.sum(slopes * numeric) / np.sum(numeric * numeric)
     same = np.abs(slopes - factor * numeric) <= 1e-3 * np.max(off)
     if same.all() and slope is not None and (x.size > 1 or abs(factor - round(factor)) < 1e-6):

@@ -107,12 +107,12 @@ def _recurrent(layer: Any, suffix: str) -> list[tuple[str, Array]]:
     """The arrays of one layer in one direction."""
     W_ih, W_hh, b_ih, b_hh = (getattr(layer, name + suffix) for name in NAMES)
     found = [
-        ("kernel", np.array(_turned(layer, W_ih.data).T, order="C")),
-        ("recurrent_kernel", np.array(_turned(layer, W_hh.data).T, order="C")),
+        ("kernel", np.array(_swap_gates(layer, W_ih.data).T, order="C")),
+        ("recurrent_kernel", np.array(_swap_gates(layer, W_hh.data).T, order="C")),
     ]
     if b_ih is None:
         return found
-    biases = [_turned(layer, b.data) for b in (b_ih, b_hh)]
+    biases = [_swap_gates(layer, b.data) for b in (b_ih, b_hh)]
     return [*found, ("bias", np.stack(biases) if _has_two(layer) else biases[0] + biases[1])]
 
 
@@ -134,15 +134,15 @@ def _fill(layer: Any, arrays: list[Array], index: int | None) -> None:
 def _fill_recurrent(
     layer: Any, suffix: str, kernel: Array, recurrent: Array, bias: Array | None = None
 ) -> None:
-    values = [_turned(layer, kernel.T), _turned(layer, recurrent.T)]
+    values = [_swap_gates(layer, kernel.T), _swap_gates(layer, recurrent.T)]
     if bias is not None:
         biases = bias if _has_two(layer) else (bias, np.zeros_like(bias))
-        values += [_turned(layer, b) for b in biases]
+        values += [_swap_gates(layer, b) for b in biases]
     for name, value in zip(NAMES, values, strict=False):
         getattr(layer, name + suffix).data = value
 
 
-def _turned(layer: Module, rows: Array) -> Array:
+def _swap_gates(layer: Module, rows: Array) -> Array:
     """A GRU's rows with the first two gates exchanged: there and back; others' as they are."""
     if not _is_gru(layer):
         return rows

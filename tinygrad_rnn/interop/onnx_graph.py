@@ -47,7 +47,7 @@ def to_onnx(model: nn.Module, path: Name | None = None, *, sizes: Sequence[str] 
     parts = list(_flat(model, ""))
     graph = _Graph(_package(), _dtype(model))
     x = _input(graph, [part for _, part in parts], sizes)
-    last = parts.pop() if parts and _is(parts[-1][1], *GATES) else None
+    last = parts.pop() if parts and _is_kind(parts[-1][1], *GATES) else None
     for where, part in parts:
         x = _write(graph, part, where, x)
     if last is None:
@@ -72,14 +72,14 @@ def _package() -> Any:
 
 def _flat(part: Any, where: str) -> Iterator[tuple[str, Any]]:
     """The parts of a Sequential, and of those in it, with how the names of each begin."""
-    if not _is(part, nn.Sequential):
+    if not _is_kind(part, nn.Sequential):
         yield where, part
         return
     for k, inner in enumerate(part.parts):
         yield from _flat(inner, f"{where}{k}.")
 
 
-def _is(part: Any, *kinds: type[Any]) -> bool:
+def _is_kind(part: Any, *kinds: type[Any]) -> bool:
     """Whether a part computes what a module of one of these kinds does."""
     return any(isinstance(part, k) and type(part).forward is k.forward for k in kinds)
 
@@ -147,12 +147,12 @@ class _Graph:
 
 def _input(graph: _Graph, parts: Sequence[Any], sizes: Sequence[str]) -> str:
     """The input that the first part of a model takes, of the sizes that the last one needs."""
-    sizes = _sizes(parts[-1]) if parts and _is(parts[-1], *GATES) else sizes
-    if parts and _is(parts[0], nn.Embedding):
+    sizes = _sizes(parts[-1]) if parts and _is_kind(parts[-1], *GATES) else sizes
+    if parts and _is_kind(parts[0], nn.Embedding):
         return graph.input("ids", np.int64, sizes)
     features: tuple[int | str, ...] = ("I",)
     for kind, name in ((nn.Linear, "in_features"), *((kind, "input_size") for kind in GATES)):
-        if parts and _is(parts[0], kind):
+        if parts and _is_kind(parts[0], kind):
             features = (getattr(parts[0], name),)
     return graph.input("x", graph.dtype, (*sizes, *features))
 
@@ -168,7 +168,7 @@ def _sizes(layer: Any) -> tuple[str, str]:
 def _write(graph: _Graph, part: Any, where: str, x: str) -> str:
     """Writes a part's nodes; the result names its value."""
     for kind, write in WRITERS.items():
-        if _is(part, kind):
+        if _is_kind(part, kind):
             return write(graph, part, where, x)
     for function, op in FUNCTIONS:
         if part is function:
@@ -255,7 +255,7 @@ def _layer(
     graph: _Graph, layer: Any, where: str, k: int, x: str, start: tuple[str, ...]
 ) -> list[str]:
     """The node of layer k: Y (T, D, B, H), and the last state, each part (D, B, H)."""
-    kind, order = next((kind, order) for kind, order in GATES.items() if _is(layer, kind))
+    kind, order = next((kind, order) for kind, order in GATES.items() if _is_kind(layer, kind))
     directions = [f"_l{k}", f"_l{k}_reverse"][: 2 if layer.bidirectional else 1]
     arrays = zip(*(_arrays(layer, suffix, order) for suffix in directions), strict=True)
     names = [

@@ -21,7 +21,7 @@ from .module import Input, Module, Parameter, Rng, uniform
 
 Nonlinearity = Literal["tanh", "relu"]
 State = tuple[Any, ...]
-Step = Callable[[Any, State, Any, Any], State]
+StepFunction = Callable[[Any, State, Any, Any], State]
 
 
 class Weights(NamedTuple):
@@ -95,9 +95,9 @@ def gru_step_reset_before(z: Any, state: State, W: Any, b: Any) -> State:
     return ((1 - u) * n + u * h,)
 
 
-def plain_step(kind: str, nonlinearity: str) -> Step:
+def plain_step(kind: str, nonlinearity: str) -> StepFunction:
     """The step of a plain network with this nonlinearity. Raises: ValueError for another."""
-    steps: dict[str, Step] = {"tanh": tanh_step, "relu": relu_step}
+    steps: dict[str, StepFunction] = {"tanh": tanh_step, "relu": relu_step}
     if nonlinearity not in steps:
         raise ValueError(f"{kind}: nonlinearity is {nonlinearity!r}; it must be 'tanh' or 'relu'")
     return steps[nonlinearity]
@@ -116,7 +116,7 @@ class Cell(Module):
         input_size: int,
         hidden_size: int,
         bias: bool,
-        step: Step,
+        step: StepFunction,
         dtype: npt.DTypeLike,
         rng: Rng,
     ) -> None:

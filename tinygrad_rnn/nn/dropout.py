@@ -54,8 +54,8 @@ def dropped(x: Any, p: float, rng: np.random.Generator) -> Any:
     """
     if not p:
         return x
-    kept = rng.random(x.shape) >= p
-    return x * (kept / max(1 - p, 1e-300)).astype(x.dtype)
+    mask = rng.random(x.shape) >= p
+    return x * (mask / max(1 - p, 1e-300)).astype(x.dtype)
 
 
 def check_probability(kind: str, name: str, p: float) -> None:

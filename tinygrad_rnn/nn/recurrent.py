@@ -22,7 +22,7 @@ from .cells import (
     NAMES,
     Nonlinearity,
     State,
-    Step,
+    StepFunction,
     Weights,
     affine,
     as_array,
@@ -59,7 +59,7 @@ class Recurrent(Module):
 
     def __init__(
         self,
-        step: Step,
+        step: StepFunction,
         input_size: int,
         hidden_size: int,
         num_layers: int,
@@ -71,6 +71,18 @@ class Recurrent(Module):
         dtype: npt.DTypeLike,
         rng: Rng,
     ) -> None:
+        """The layers, with parameters drawn from U(-1/√H, 1/√H).
+
+        input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
+        bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
+        (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in
+        training. bidirectional: a second network reads backwards; output has [forward | backward]
+        in 2H columns. unroll: record every step whole instead of one product of all inputs: for
+        drawings and per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
+        Parameters, for each layer k and G gates: weight_ih_lk (GH, I or DH), weight_hh_lk (GH, H),
+        bias_ih_lk, bias_hh_lk (GH,); those of the backward direction end in _reverse.
+        Raises: ValueError for a size that is no whole number above 0, or a dropout outside [0, 1].
+        """
         kind = type(self).__name__
         check_sizes(kind, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_probability(kind, "dropout", dropout)
@@ -146,7 +158,7 @@ class Recurrent(Module):
             for t in order:
                 now.scope = (*path, labels[t])
                 new = step(z[t], state, W, b)
-                state = new if mask is None else _kept(mask[t], new, state)
+                state = new if mask is None else _masked_state(mask[t], new, state)
                 states.append(state)
         return states
 
@@ -159,7 +171,7 @@ class Recurrent(Module):
             with scope(_labels(len(x))[t]):
                 z = affine(x[t], weights.W_ih.T, weights.b_ih)
                 new = self._step(z, state, weights.W_hh.T, weights.b_hh)
-                state = new if mask is None else _kept(mask[t], new, state)
+                state = new if mask is None else _masked_state(mask[t], new, state)
             states.append(state)
         return states
 
@@ -222,7 +234,7 @@ def _labels(T: int) -> tuple[str, ...]:
     return tuple(f"t={t + 1}" for t in range(T))
 
 
-def _kept(inside: Any, new: State, old: State) -> State:
+def _masked_state(inside: Any, new: State, old: State) -> State:
     """The new state where the sequence goes on, else the old one."""
     return tuple(where(inside, n, o) for n, o in zip(new, old, strict=True))
 
@@ -230,16 +242,8 @@ def _kept(inside: Any, new: State, old: State) -> State:
 class RNN(Recurrent):
     """A plain recurrent network: h_t = f(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh).
 
-    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
-    nonlinearity: f, "tanh" or "relu". bias: whether there are biases.
-    batch_first: x and output are (B, T, ...) instead of (T, B, ...).
-    dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
-    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
-    unroll: record every step whole instead of one product of all inputs: for drawings and
-    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (H, I or DH), weight_hh_lk (H, H), bias_ih_lk,
-    bias_hh_lk (H,), from U(-1/√H, 1/√H); those of the
-    backward direction end in _reverse.
+    nonlinearity: f, "tanh" or "relu"; the other arguments are those of all recurrent layers, at
+    `__init__`. One gate: the weights have H rows.
 
     >>> output, h_n = RNN(3, 4, rng=0)(np.ones((7, 2, 3)))
     >>> output.shape, h_n.shape
@@ -285,16 +289,8 @@ class LSTM(Recurrent):
     """A long short-term memory: [i f g o] = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh,
     c_t = σ(f) ⊙ c_{t-1} + σ(i) ⊙ tanh(g), h_t = σ(o) ⊙ tanh(c_t).
 
-    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
-    bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
-    (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
-    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
-    unroll: record every step whole instead of one product of all inputs: for drawings and
-    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (4H, I or DH), weight_hh_lk (4H, H), bias_ih_lk,
-    bias_hh_lk (4H,), from U(-1/√H, 1/√H); rows in the order of the gates i, f, g, o; those of the
-    backward direction end in _reverse.
-    proj_size: only 0; projections are not there.
+    proj_size: only 0; projections are not there. The other arguments are those of all recurrent
+    layers, at `__init__`. The weights have 4H rows, in the order of the gates i, f, g, o.
     Source: Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (2000).
 
     >>> output, (h_n, c_n) = LSTM(3, 4, rng=0)(np.ones((7, 2, 3)))
@@ -347,17 +343,9 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """A gated recurrent unit: h_t = (1 - u) ⊙ n + u ⊙ h_{t-1}; `gru_step` has its equations.
 
-    input_size, hidden_size, num_layers: I, H, L; a layer's states are the next one's inputs.
-    bias: whether there are biases. batch_first: x and output are (B, T, ...) instead of
-    (T, B, ...). dropout: the share of entries, 0 to 1, that are zeroed between layers in training.
-    bidirectional: a second network reads backwards; output has [forward | backward] in 2H columns.
-    unroll: record every step whole instead of one product of all inputs: for drawings and
-    per-step terms. dtype: of the parameters. rng: a NumPy generator or a seed.
-    Parameters, for each layer k: weight_ih_lk (3H, I or DH), weight_hh_lk (3H, H), bias_ih_lk,
-    bias_hh_lk (3H,), from U(-1/√H, 1/√H); rows in the order of the gates r, z, n; those of the
-    backward direction end in _reverse.
     reset_after: whether the reset gate acts after the product with W_hh, as in PyTorch and cuDNN,
-    or before it, as in the published paper.
+    or before it, as in the published paper. The other arguments are those of all recurrent layers,
+    at `__init__`. The weights have 3H rows, in the order of the gates r, z, n.
     Source: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder.
 
     >>> output, h_n = GRU(3, 4, rng=0)(np.ones((7, 2, 3)))

@@ -11,14 +11,14 @@ import numpy as np
 from .elementary import exp, log, sigmoid, softplus
 from .elementwise import equal, not_equal, where
 from .op import op
-from .reduce import Axis, kept, max, sum
+from .reduce import Axis, max, restore_axes, sum
 from .rows import less_one, picked, places, zeroed
 from .shape import HALF, astype, reshape, wide
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * softmax(wide(x), axis=axis))
+@op(x=lambda g, z, x, axis, keepdims: restore_axes(g, x, axis) * softmax(wide(x), axis=axis))
 def logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) along the axes, without overflow; -inf where every entry is.
 
@@ -161,14 +161,14 @@ def _examples(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Any, A
     return logits.reshape(-1, logits.shape[-1]), np.where(ignored, 0, targets), ignored
 
 
-def _counted(g: Any, targets: Any, ignore_index: int) -> Any:
+def _unless_ignored(g: Any, targets: Any, ignore_index: int) -> Any:
     """g where the target counts, else 0."""
     return where(not_equal(targets, ignore_index), g, 0)
 
 
 def _counted_rows(logits: Any, targets: Any, ignore_index: int) -> Any:
     """The logits, but 0 where the target is ignored: there they may hold anything."""
-    return where(kept(not_equal(targets, ignore_index), logits, -1), logits, 0)
+    return where(restore_axes(not_equal(targets, ignore_index), logits, -1), logits, 0)
 
 
 def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -> Any:
@@ -176,7 +176,7 @@ def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -
         return None
     _, powers, total = _powers(logits, -1)
     error = less_one(powers / total, _counted_places(targets, logits, ignore_index))
-    return zeroed(error * kept(scale, logits, -1), equal(targets, ignore_index))
+    return zeroed(error * restore_axes(scale, logits, -1), equal(targets, ignore_index))
 
 
 @op(
@@ -185,7 +185,7 @@ def _scaled_error(scale: Any, logits: Any, targets: Any, *, ignore_index: int) -
         g * _unscaled(scale, logits, targets, ignore_index), axis=-1
     ),
     logits=lambda g, z, scale, logits, targets, ignore_index: (
-        kept(_counted(scale, targets, ignore_index), logits, -1)
+        restore_axes(_unless_ignored(scale, targets, ignore_index), logits, -1)
         * _through_softmax(g, softmax(_counted_rows(logits, targets, ignore_index)), -1)
     ),
 )

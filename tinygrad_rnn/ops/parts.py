@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .op import Term, composed, op
-from .shape import counted_axis, reshape, transpose, wide
+from .shape import normalized_axis, reshape, transpose, wide
 
 __all__ = [
     "concatenate",
@@ -176,7 +176,7 @@ def unbind(x: Any, axis: int = 0) -> list[Any]:
     >>> unbind(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     [array([1., 3.]), array([2., 4.])]
     """
-    axis = counted_axis("unbind", x, axis)
+    axis = normalized_axis("unbind", x, axis)
     if axis:
         x = transpose(x, axes=(axis, *(k for k in range(x.ndim) if k != axis)))
     return list(x)
@@ -193,7 +193,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     >>> split(np.arange(4.0), [1, 3])
     [array([0.]), array([1., 2.]), array([3.])]
     """
-    axis = counted_axis("split", x, axis)
+    axis = normalized_axis("split", x, axis)
     size = x.shape[axis]
     if hasattr(indices_or_sections, "__index__"):
         indices_or_sections = as_int(indices_or_sections)
@@ -222,7 +222,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         return reshape(x, shape=(-1,))[indices]
-    return x[_at(counted_axis("take", x, axis), indices)]
+    return x[_at(normalized_axis("take", x, axis), indices)]
 
 
 @composed()
@@ -238,7 +238,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
-    return _take_along_axis(x, indices, axis=counted_axis("take_along_axis", x, axis))
+    return _take_along_axis(x, indices, axis=normalized_axis("take_along_axis", x, axis))
 
 
 @op(x=lambda g, z, x, indices, axis: add_along_axis(g, indices, shape=x.shape, axis=axis))
@@ -271,7 +271,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
-    axis = counted_axis("sort", x, axis)
+    axis = normalized_axis("sort", x, axis)
     return take_along_axis(x, argsort(x, axis=axis), axis)
 
 
@@ -296,7 +296,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
-    size = x.shape[counted_axis("repeat", x, axis)]
+    size = x.shape[normalized_axis("repeat", x, axis)]
     return take(x, np.repeat(np.arange(size), repeats), axis)
 
 
@@ -312,7 +312,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
     if axis is None:
         return reshape(roll(reshape(x, shape=(-1,)), shift, 0), shape=x.shape)
     for step, k in np.broadcast(shift, axis):
-        k = counted_axis("roll", x, int(k))
+        k = normalized_axis("roll", x, int(k))
         start = -int(step) % (x.shape[k] or 1)
         pieces = x[_at(k, slice(start, None))], x[_at(k, slice(None, start))]
         x = concatenate(pieces, axis=k)

@@ -15,7 +15,7 @@ import numpy as np
 from .linalg import diagonal, matmul
 from .op import array, composed, op
 from .reduce import sum, sum_to
-from .shape import broadcast_to, counted_axis, reshape, transpose
+from .shape import broadcast_to, normalized_axis, reshape, transpose
 
 __all__ = ["dot", "einsum", "inner", "kron", "outer", "tensordot"]
 
@@ -75,7 +75,7 @@ def tensordot(a: Any, b: Any, axes: int | Sequence[Any] = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         axes = range(a.ndim - axes, a.ndim), range(axes)
     of_a, of_b = (
-        [counted_axis("tensordot", x, k) for k in (several if np.ndim(several) else [several])]
+        [normalized_axis("tensordot", x, k) for k in (several if np.ndim(several) else [several])]
         for x, several in zip((a, b), axes, strict=True)
     )
     sizes = [a.shape[k] for k in of_a]

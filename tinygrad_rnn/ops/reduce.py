@@ -22,8 +22,8 @@ from .shape import (
     HALF,
     astype,
     broadcast_to,
-    counted_axis,
     flip,
+    normalized_axis,
     reshape,
     squeeze,
     transpose,
@@ -53,21 +53,21 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     return x if x.shape == shape else x.reshape(shape)
 
 
-def kept(value: Any, x: Any, axis: Axis) -> Any:
+def restore_axes(value: Any, x: Any, axis: Axis) -> Any:
     """The reduced value in the shape that keepdims=True gives, so that it broadcasts against x."""
-    return reshape(value, shape=_kept_shape(x.shape, axis))
+    return reshape(value, shape=_keepdims_shape(x.shape, axis))
 
 
-def _kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+def _keepdims_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     if axis is None:
         return (1,) * len(shape)
     axes = {k % len(shape) for k in (axis if isinstance(axis, tuple) else (axis,))} if shape else ()
     return tuple(1 if k in axes else n for k, n in enumerate(shape))
 
 
-def _spread(g: Any, x: Any, axis: Axis) -> Any:
+def _broadcast(g: Any, x: Any, axis: Axis) -> Any:
     """The gradient of a sum: every entry that was added gets all of it."""
-    return broadcast_to(g if axis is None else kept(g, x, axis), shape=x.shape)
+    return broadcast_to(g if axis is None else restore_axes(g, x, axis), shape=x.shape)
 
 
 def _sum_in_single(x: Any, *, axis: Axis, keepdims: bool) -> Any:
@@ -76,7 +76,7 @@ def _sum_in_single(x: Any, *, axis: Axis, keepdims: bool) -> Any:
     return astype(sum(wide(x), axis=axis, keepdims=keepdims), x.dtype)
 
 
-@op(decomposition=_sum_in_single, x=lambda g, z, x, axis, keepdims: _spread(g, x, axis))
+@op(decomposition=_sum_in_single, x=lambda g, z, x, axis, keepdims: _broadcast(g, x, axis))
 def sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Sum along the axes.
 
@@ -102,7 +102,7 @@ def _sum_over_count(x: Any, *, axis: Axis, keepdims: bool) -> Any:
 
 @op(
     decomposition=_sum_over_count,
-    x=lambda g, z, x, axis, keepdims: _spread(wide(g) / _count(x, z), x, axis),
+    x=lambda g, z, x, axis, keepdims: _broadcast(wide(g) / _count(x, z), x, axis),
 )
 def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Mean along the axes.
@@ -115,11 +115,11 @@ def mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _extreme(z: Any, x: Any, axis: Axis) -> Any:
     """Which entries are the result: 1 or 0, divided by how many there are; NaN counts as such."""
-    hit = wide(astype(equal(x, kept(z, x, axis)) + not_equal(x, x), dtype=x.dtype))
+    hit = wide(astype(equal(x, restore_axes(z, x, axis)) + not_equal(x, x), dtype=x.dtype))
     return hit / sum(hit, axis=axis, keepdims=True)
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * _extreme(z, x, axis))
+@op(x=lambda g, z, x, axis, keepdims: restore_axes(g, x, axis) * _extreme(z, x, axis))
 def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Largest value along the axes; where several are equal they share the gradient equally.
 
@@ -131,7 +131,7 @@ def max(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * _extreme(z, x, axis))
+@op(x=lambda g, z, x, axis, keepdims: restore_axes(g, x, axis) * _extreme(z, x, axis))
 def min(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Smallest value along the axes; where several are equal they share the gradient equally.
 
@@ -155,7 +155,7 @@ def _freedom(x: Any, z: Any, ddof: float) -> float:
 
 @op(
     x=lambda g, z, x, axis, ddof, keepdims: (
-        kept(2 * wide(g) / _freedom(x, z, ddof), x, axis) * _deviations(x, axis)
+        restore_axes(2 * wide(g) / _freedom(x, z, ddof), x, axis) * _deviations(x, axis)
     )
 )
 def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -171,7 +171,7 @@ def var(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
 
 @op(
     x=lambda g, z, x, axis, ddof, keepdims: (
-        kept(wide(g) / _freedom(x, z, ddof), x, axis) * _scores(x, z, axis, ddof)
+        restore_axes(wide(g) / _freedom(x, z, ddof), x, axis) * _scores(x, z, axis, ddof)
     )
 )
 def std(x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -195,7 +195,7 @@ def _scores(x: Any, z: Any, axis: Axis, ddof: float) -> Any:
     """The deviations over the standard deviation z, of float16 before it was rounded."""
     if x.dtype.char == HALF:
         z = std(wide(x), axis=axis, ddof=ddof)
-    return _deviations(x, axis) / kept(_or_inf(z), x, axis)
+    return _deviations(x, axis) / restore_axes(_or_inf(z), x, axis)
 
 
 def _or_inf(z: Any) -> Any:
@@ -242,7 +242,11 @@ def norm(
     )
 
 
-@op(x=lambda g, z, x, axis, keepdims: kept(g, x, axis) * (x / kept(_or_inf(z), x, axis)))
+@op(
+    x=lambda g, z, x, axis, keepdims: (
+        restore_axes(g, x, axis) * (x / restore_axes(_or_inf(z), x, axis))
+    )
+)
 def _norm(x: Any, *, axis: Axis, keepdims: bool) -> Any:
     with np.errstate(over="ignore"):
         total = sum.forward(np.square(x), axis=axis, keepdims=keepdims)
@@ -251,7 +255,7 @@ def _norm(x: Any, *, axis: Axis, keepdims: bool) -> Any:
 
 @op(
     x=lambda g, z, x, p, axis, keepdims: (
-        kept(g, x, axis) * (sign(x) * _power_of_share(x, kept(z, x, axis), p))
+        restore_axes(g, x, axis) * (sign(x) * _power_of_share(x, restore_axes(z, x, axis), p))
     )
 )
 def _p_norm(x: Any, *, p: float, axis: Axis, keepdims: bool) -> Any:
@@ -298,9 +302,9 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([3., 8.])
     """
-    axes = [counted_axis("prod", x, k) for k in _as_tuple(x, axis)]
+    axes = [normalized_axis("prod", x, k) for k in _as_tuple(x, axis)]
     others = tuple(n for k, n in enumerate(x.shape) if k not in axes)
-    shape = _kept_shape(x.shape, tuple(axes)) if keepdims else others
+    shape = _keepdims_shape(x.shape, tuple(axes)) if keepdims else others
     return reshape(_prod(_in_front(x, axes)), shape=shape)
 
 
@@ -343,7 +347,7 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
-    return _cumsum(x, axis=counted_axis("cumsum", x, axis))
+    return _cumsum(x, axis=normalized_axis("cumsum", x, axis))
 
 
 @op(x=lambda g, z, x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis))

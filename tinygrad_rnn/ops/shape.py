@@ -164,7 +164,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     >>> swapaxes(np.ones((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
     """
-    first, second = counted_axis("swapaxes", x, axis1), counted_axis("swapaxes", x, axis2)
+    first, second = normalized_axis("swapaxes", x, axis1), normalized_axis("swapaxes", x, axis2)
     axes = list(range(x.ndim))
     axes[first], axes[second] = second, first
     return transpose(x, axes=tuple(axes))
@@ -190,7 +190,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 def _named(which: str, x: Any, axes: int | Sequence[int]) -> list[int]:
     several = axes if isinstance(axes, Sequence) else [axes]
-    counted = [counted_axis("moveaxis", x, axis) for axis in several]
+    counted = [normalized_axis("moveaxis", x, axis) for axis in several]
     if len(set(counted)) < len(counted):
         raise ValueError(f"moveaxis: {which} {axes} names an axis twice")
     return counted
@@ -205,8 +205,8 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
            [1., 2.]])
     """
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else [axis]
-    turned = {counted_axis("flip", x, k) for k in axes}
-    return x[tuple(slice(None, None, -1 if k in turned else None) for k in range(x.ndim))]
+    flipped = {normalized_axis("flip", x, k) for k in axes}
+    return x[tuple(slice(None, None, -1 if k in flipped else None) for k in range(x.ndim))]
 
 
 @composed()
@@ -229,7 +229,7 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
     )
 
 
-def counted_axis(name: str, x: Any, axis: int) -> int:
+def normalized_axis(name: str, x: Any, axis: int) -> int:
     """The axis counted from the front. Raises: AxisError where x has no such axis."""
     if not -x.ndim <= axis < x.ndim:
         raise np.exceptions.AxisError(f"{name}: axis {axis} is out of range for shape {x.shape}")

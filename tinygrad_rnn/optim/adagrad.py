@@ -9,7 +9,7 @@ import numpy as np
 
 from ..ops.op import Array
 from .groups import Params
-from .optimizer import Optimizer, kept
+from .optimizer import Optimizer, state_array
 
 
 class Adagrad(Optimizer):
@@ -50,7 +50,7 @@ class Adagrad(Optimizer):
 
     def update(self, g: Array, state: dict[str, Any], settings: dict[str, Any]) -> Array:
         """The step for a gradient g."""
-        s = kept(state, "sum", g, settings["initial_accumulator_value"])
+        s = state_array(state, "sum", g, settings["initial_accumulator_value"])
         step = self.scratch("step", g)
         s += np.multiply(g, g, out=step)
         np.sqrt(s, out=step)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ops.op import Array
 from .groups import Params
-from .optimizer import Optimizer, kept
+from .optimizer import Optimizer, state_array
 
 
 class Adam(Optimizer):
@@ -53,7 +53,7 @@ class Adam(Optimizer):
     def update(self, g: Array, state: dict[str, Any], settings: dict[str, Any]) -> Array:
         """The step for a gradient g."""
         (beta_1, beta_2), step = settings["betas"], self.scratch("step", g)
-        m, v = kept(state, "exp_avg", g), kept(state, "exp_avg_sq", g)
+        m, v = state_array(state, "exp_avg", g), state_array(state, "exp_avg_sq", g)
         np.subtract(g, m, out=step)
         step *= 1 - beta_1
         m += step
@@ -62,7 +62,7 @@ class Adam(Optimizer):
         v *= beta_2
         v += step
         if settings["amsgrad"]:
-            largest = kept(state, "max_exp_avg_sq", g)
+            largest = state_array(state, "max_exp_avg_sq", g)
             v = np.maximum(v, largest, out=largest)
         np.sqrt(v, out=step)
         step /= math.sqrt(1 - beta_2 ** state["step"])

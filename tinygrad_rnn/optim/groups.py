@@ -62,13 +62,15 @@ def wrong_settings(group: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 def _wrong_value(name: str, value: Any) -> str:
     """What is wrong with a setting's value, if anything."""
     if name == "betas":
-        fine = isinstance(value, (tuple, list)) and [_is_number(b, 1) for b in value] == [True] * 2
+        fine = (
+            isinstance(value, (tuple, list)) and [_is_in_range(b, 1) for b in value] == [True] * 2
+        )
         return "" if fine else f"betas are {value!r}; there must be two, from 0 to below 1"
-    fine = _is_number(value, math.inf)
+    fine = _is_in_range(value, math.inf)
     return "" if fine else f"{name} is {value!r}; it must be a finite number, at least 0"
 
 
-def _is_number(value: Any, bound: float) -> bool:
+def _is_in_range(value: Any, bound: float) -> bool:
     return isinstance(value, (int, float, np.number, np.bool_)) and bool(0 <= value < bound)
 
 

@@ -104,7 +104,7 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        _check("StepLR", "step_size", step_size, _is_whole(step_size), "a whole number above 0")
+        _check("StepLR", "step_size", step_size, _is_integer(step_size), "a whole number above 0")
         _check("StepLR", "gamma", gamma, _is_finite(gamma), FINITE)
         self.step_size = step_size
         self.gamma = gamma
@@ -136,7 +136,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        _check("CosineAnnealingLR", "T_max", T_max, _is_whole(T_max), "a whole number above 0")
+        _check("CosineAnnealingLR", "T_max", T_max, _is_integer(T_max), "a whole number above 0")
         _check("CosineAnnealingLR", "eta_min", eta_min, _is_finite(eta_min), FINITE)
         self.T_max = T_max
         self.eta_min = eta_min
@@ -175,7 +175,7 @@ class LinearWarmup(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, steps: int, start_factor: float = 1 / 3, last_epoch: int = -1
     ) -> None:
-        _check("LinearWarmup", "steps", steps, _is_whole(steps), "a whole number above 0")
+        _check("LinearWarmup", "steps", steps, _is_integer(steps), "a whole number above 0")
         fine = _is_finite(start_factor) and 0 < start_factor <= 1
         _check("LinearWarmup", "start_factor", start_factor, fine, "above 0 and at most 1")
         self.steps = steps
@@ -248,10 +248,10 @@ class ReduceLROnPlateau(LRScheduler):
         for name, fine, needed in (
             ("mode", self.mode in ("min", "max"), "'min' or 'max'"),
             ("factor", _is_finite(self.factor) and self.factor < 1, "from 0 to below 1"),
-            ("patience", _is_whole(self.patience, 0), "a whole number, at least 0"),
+            ("patience", _is_integer(self.patience, 0), "a whole number, at least 0"),
             ("threshold", _is_finite(self.threshold), FINITE),
             ("threshold_mode", self.threshold_mode in ("rel", "abs"), "'rel' or 'abs'"),
-            ("cooldown", _is_whole(self.cooldown, 0), "a whole number, at least 0"),
+            ("cooldown", _is_integer(self.cooldown, 0), "a whole number, at least 0"),
             ("eps", _is_finite(self.eps), FINITE),
             ("min_lr", rates, "a finite number, at least 0, or one for each group"),
         ):
@@ -292,7 +292,7 @@ class ReduceLROnPlateau(LRScheduler):
 FINITE = "a finite number, at least 0"
 
 
-def _is_whole(value: Any, least: int = 1) -> bool:
+def _is_integer(value: Any, least: int = 1) -> bool:
     return isinstance(value, (int, np.integer)) and bool(value >= least)
 
 

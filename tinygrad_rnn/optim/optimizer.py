@@ -166,11 +166,11 @@ class Optimizer:
         saved.load_state_dict(self, state_dict)
 
 
-def kept(state: dict[str, Any], name: str, like: Array, value: float = 0.0) -> Array:
+def state_array(state: dict[str, Any], name: str, like: Array, value: float = 0.0) -> Array:
     """An array in a parameter's state, full of a value at first.
 
     >>> state = {}
-    >>> kept(state, "sum", np.ones(2)) is kept(state, "sum", np.ones(2))
+    >>> state_array(state, "sum", np.ones(2)) is state_array(state, "sum", np.ones(2))
     True
     """
     if name not in state:

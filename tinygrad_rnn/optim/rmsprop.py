@@ -9,7 +9,7 @@ import numpy as np
 
 from ..ops.op import Array
 from .groups import Params
-from .optimizer import Optimizer, kept
+from .optimizer import Optimizer, state_array
 
 
 class RMSprop(Optimizer):
@@ -65,7 +65,7 @@ class RMSprop(Optimizer):
         step += settings["eps"]
         np.divide(g, step, out=step)
         if settings["momentum"]:
-            v = kept(state, "momentum_buffer", g)
+            v = state_array(state, "momentum_buffer", g)
             v *= settings["momentum"]
             v += step
             np.copyto(step, v)
@@ -74,7 +74,7 @@ class RMSprop(Optimizer):
 
     def _mean_square(self, g: Array, state: dict[str, Any], settings: dict[str, Any]) -> Array:
         """s, or s - m² if centered."""
-        s, step = kept(state, "square_avg", g), self.scratch("step", g)
+        s, step = state_array(state, "square_avg", g), self.scratch("step", g)
         np.multiply(g, g, out=step)
         step *= 1 - settings["alpha"]
         s *= settings["alpha"]
@@ -82,7 +82,7 @@ class RMSprop(Optimizer):
         if not settings["centered"]:
             np.copyto(step, s)
             return step
-        m = kept(state, "grad_avg", g)
+        m = state_array(state, "grad_avg", g)
         np.subtract(g, m, out=step)
         step *= 1 - settings["alpha"]
         m += step

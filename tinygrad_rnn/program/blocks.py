@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     ahead: tuple[Var, ...]
 
 
-def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
+def batch_in(program: Program, axes: Sequence[int | None], B: int) -> Batch:
     """The batch in all values of a program.
 
     axes: for each input of the program its batch axis, None for one that has none.
@@ -42,7 +42,7 @@ def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
         if axis is not None:
             where[x] = math.prod(x.shape[axis % len(x.shape) + 1 :])
     for var, array in program.constants:
-        if _uniform(array, B):
+        if _is_constant(array, B):
             where[var] = EVERYWHERE
     rows, ahead = Rows(B, where), []
     learning = {var for var, _ in program.leaves}
@@ -59,7 +59,7 @@ def followed(program: Program, axes: Sequence[int | None], B: int) -> Batch:
     return Batch(B, where, tuple(ahead))
 
 
-def cut(program: Program, batch: Batch, size: int) -> Program:
+def block_program(program: Program, batch: Batch, size: int) -> Program:
     """The Program for so many rows of the batch; what is computed ahead are further inputs."""
     where, B = batch.where, batch.size
     new: dict[Any, Any] = {}
@@ -99,11 +99,11 @@ def cut(program: Program, batch: Batch, size: int) -> Program:
     )
 
 
-def first(program: Program, batch: Batch) -> Program:
+def precomputed_program(program: Program, batch: Batch) -> Program:
     """The Program of what is computed ahead, of the whole batch."""
     return live(replace(program, outputs=batch.ahead, gradients=()))
 
 
-def _uniform(array: Array, B: int) -> bool:
+def _is_constant(array: Array, B: int) -> bool:
     """Whether all entries are equal, and there may be a batch in it."""
     return B in array.shape and array.size > 1 and bool((array == array.flat[0]).all())

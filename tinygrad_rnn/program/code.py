@@ -12,21 +12,22 @@ from typing import Any
 import numpy as np
 
 from ..engine.repeats import Repeat, Repeats
-from .kernels import Call
+from .kernels import KernelCall
 
-LONG = 1000  # calls from which on repetitions become loops
-MOST = 64  # calls in the body of a loop
-FEWEST = 8  # rounds of a loop
+FEWEST_CALLS = 1000  # calls from which on repetitions become loops
+LONGEST_BODY = 64  # calls in the body of a loop
+FEWEST_ROUNDS = 8  # rounds of a loop
 
 
-def function_of(calls: Sequence[Call]) -> Callable[[], None]:
+def function_of(calls: Sequence[KernelCall]) -> Callable[[], None]:
     """A function that makes the calls, one after another."""
     names: dict[str, Any] = {}
     lines = ["def run():"]
     at = 0
     for loop in [*_loops(calls), Repeat(len(calls), 0, 0)]:
         if at < loop.start:
-            several = _name([call[:2] for call in calls[at : loop.start]], names)
+            pairs = [(call.function, call.arguments) for call in calls[at : loop.start]]
+            several = _name(pairs, names)
             lines.append(f" for function, arguments in {several}: function(*arguments)")
         if loop.rounds:
             lines += _loop_lines(calls, loop, names)
@@ -42,34 +43,34 @@ def _name(value: Any, names: dict[str, Any]) -> str:
     return name
 
 
-def _loops(calls: Sequence[Call]) -> list[Repeat]:
+def _loops(calls: Sequence[KernelCall]) -> list[Repeat]:
     """Where the same functions are called in the same order, the longest first from each place."""
-    if len(calls) < LONG:
+    if len(calls) < FEWEST_CALLS:
         return []
-    repeats, found, at = Repeats(list(map(_kind, calls)), MOST), [], 0
+    repeats, found, at = Repeats(list(map(_kind, calls)), LONGEST_BODY), [], 0
     while at < len(calls):
         best = repeats.longest_at(at)
-        if best.rounds >= FEWEST:
+        if best.rounds >= FEWEST_ROUNDS:
             found.append(best)
-        at = best.end if best.rounds >= FEWEST else at + 1
+        at = best.end if best.rounds >= FEWEST_ROUNDS else at + 1
     return found
 
 
-def _kind(call: Call) -> Any:
+def _kind(call: KernelCall) -> Any:
     """The function, for a method of an array its name; and how many arguments."""
-    function, arguments = call[:2]
+    function, arguments, _ = call
     owner = getattr(function, "__self__", None)
     return function.__name__ if isinstance(owner, np.ndarray) else function, len(arguments)
 
 
-def _loop_lines(calls: Sequence[Call], loop: Repeat, names: dict[str, Any]) -> list[str]:
+def _loop_lines(calls: Sequence[KernelCall], loop: Repeat, names: dict[str, Any]) -> list[str]:
     start, size, rounds = loop
     columns: dict[tuple[int, ...], str] = {}
     values: list[list[Any]] = []
     body = []
     for k in range(start, start + size):
         column = [calls[k + size * n] for n in range(rounds)]
-        slots = list(zip(*[(call[0], *call[1]) for call in column], strict=True))
+        slots = list(zip(*[(call.function, *call.arguments) for call in column], strict=True))
         spelled = []
         for slot in slots:
             if all(x is slot[0] for x in slot):

@@ -28,7 +28,7 @@ from .workers import Blocks
 BatchAxis = int | tuple[int | None, ...] | None
 
 
-class _Entry(NamedTuple):
+class _CacheEntry(NamedTuple):
     """What was made of one trace: how to run it, and how the results are built."""
 
     run: Runner | Blocks
@@ -67,7 +67,7 @@ class Compiled:
             raise ValueError("compile: workers share a batch; give its batch_axis too")
         self._batch_axis = batch_axis
         self._workers = workers
-        self._entries: OrderedDict[Any, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Any, _CacheEntry] = OrderedDict()
         self._lock = RLock()  # the memory of a Program is shared by all calls
         self._running = False
         self.traces = 0
@@ -89,7 +89,7 @@ class Compiled:
         """
         watch = mode.get().watch
         if watch is not None and watch.traces:
-            return self._within(inputs)
+            return self._inlined(inputs)
         with self._lock:
             if self._running:
                 raise RuntimeError(
@@ -98,16 +98,16 @@ class Compiled:
                 )
             self._running = True
             try:
-                return self._ran(inputs)
+                return self._replayed(inputs)
             finally:
                 self._running = False
 
-    def _ran(self, inputs: Tree) -> Tree:
+    def _replayed(self, inputs: Tree) -> Tree:
         """The same, by one thread at a time."""
-        arrays, key = _taken(inputs)
+        arrays, key = _arrays_and_key(inputs)
         entry = self._entries.get(key)
         if entry is None or not entry.fits():
-            entry = self._traced(inputs, arrays, key)
+            entry = self._retraced(inputs, arrays, key)
         outputs = entry.run(arrays)
         gradients = entry.run.program.gradients
         if self._verify:
@@ -117,7 +117,7 @@ class Compiled:
             tensor._grad = leaf(g if tensor._grad is None else tensor._grad._array + g)
         return rebuilt(entry.result, [leaf(y) for y in outputs[:count]])
 
-    def _within(self, inputs: Tree) -> Tree:
+    def _inlined(self, inputs: Tree) -> Tree:
         """The step as a part of another one that is being traced."""
         if self._backward:
             raise RuntimeError("compile: a compiled step cannot call another that finds gradients")
@@ -125,7 +125,7 @@ class Compiled:
         values = [y.detach() if isinstance(y, Tensor) else y for y in values_of(results).values()]
         return rebuilt(results, values)
 
-    def _traced(self, inputs: Tree, arrays: list[Array], key: Any) -> _Entry:
+    def _retraced(self, inputs: Tree, arrays: list[Array], key: Any) -> _CacheEntry:
         built: list[Tree] = []
 
         def flat(*tensors: Tensor) -> list[Tensor]:
@@ -143,7 +143,7 @@ class Compiled:
         flags = tuple((x, x.requires_grad) for _, x in program.leaves)
         count = len(values_of(built[0]))
         places = rebuilt(built[0], [0] * count)
-        entry = self._entries[key] = _Entry(runner, places, count, flags)
+        entry = self._entries[key] = _CacheEntry(runner, places, count, flags)
         self._entries.move_to_end(key)
         while len(self._entries) > self._cache_size:
             self._entries.popitem(last=False)
@@ -197,19 +197,19 @@ def _axes(batch_axis: BatchAxis, program: Program) -> tuple[int | None, ...]:
     return axes
 
 
-def _taken(inputs: Tree) -> tuple[list[Array], Any]:
+def _arrays_and_key(inputs: Tree) -> tuple[list[Array], Any]:
     """The arrays in the inputs; and where they are, with shapes and dtypes: a trace for each."""
     arrays = []
     for x in inputs:
         if type(x) is not np.ndarray:
             values = values_of(inputs)
-            arrays = [_array(place, x) for place, x in values.items()]
+            arrays = [_input_array(place, x) for place, x in values.items()]
             return arrays, (tuple(values), *[(x.shape, x.dtype) for x in arrays])
         arrays.append(x)
     return arrays, tuple([(x.shape, x.dtype) for x in arrays])
 
 
-def _array(place: str, x: Any) -> Array:
+def _input_array(place: str, x: Any) -> Array:
     """An input's array. Raises: TypeError for one that requires a gradient."""
     if isinstance(x, Tensor) and x.requires_grad:
         raise TypeError(

@@ -1,7 +1,7 @@
 """kernels: the calls of NumPy that write the result of an operation into an array.
 
 Each kernel gets the operands, the settings and the array to write into, and gives a list of
-`Call`s. NumPy's fast ways are chosen here, once, when a Program is bound to arrays:
+`KernelCall`s. NumPy's fast ways are chosen here, once, when a Program is bound to arrays:
 bound methods instead of functions, 0-d arrays instead of numbers, products with ones for sums.
 """
 
@@ -42,7 +42,7 @@ from ..ops.rows import less_one, picked, places, zeroed
 from ..ops.shape import cast, truncate
 
 
-class Call(NamedTuple):
+class KernelCall(NamedTuple):
     """A call of NumPy. result: which argument is the array that it fills with the whole result.
 
     None where it fills a part of it, or is told by keyword: then no other array can be put there.
@@ -53,7 +53,7 @@ class Call(NamedTuple):
     result: int | None = None
 
 
-Kernel = Callable[[list[Any], dict[str, Any], Array], list[Call]]
+Kernel = Callable[[list[Any], dict[str, Any], Array], list[KernelCall]]
 UFUNCS: dict[Op, Any] = {  # our ops of these names; one of a user's has a forward of its own
     getattr(ops, name): getattr(np, name)
     for names in (
@@ -66,13 +66,13 @@ UFUNCS: dict[Op, Any] = {  # our ops of these names; one of a user's has a forwa
 COMPARISONS = {equal, greater, greater_equal, less, less_equal, not_equal}
 
 
-def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def calls_of(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     """The calls that write the operation's result into `out`."""
     ufunc = UFUNCS.get(op)
     if ufunc is not None:
         if not all(type(x) is np.ndarray for x in given):
             given = [_operand(x, op, given, out) for x in given]
-        return [Call(ufunc, (*given, out), len(given))]
+        return [KernelCall(ufunc, (*given, out), len(given))]
     kernel = KERNELS.get(op)
     if kernel is not None:
         return kernel(given, settings, out)
@@ -84,12 +84,12 @@ def writes_in_place(op: Op) -> bool:
     return op in UFUNCS or op in IN_PLACE
 
 
-def _forward(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> Call:
+def _forward(op: Op, given: list[Any], settings: dict[str, Any], out: Array) -> KernelCall:
     """The operation as it is, and a copy."""
-    return Call(_written, (op.forward, given, settings, out), 3)
+    return KernelCall(_write_forward, (op.forward, given, settings, out), 3)
 
 
-def _written(
+def _write_forward(
     forward: Callable[..., Any], given: list[Any], settings: dict[str, Any], out: Array
 ) -> None:
     out[...] = forward(*given, **settings)
@@ -109,26 +109,26 @@ def _operand(x: Any, op: Op, given: list[Any], out: Array) -> Any:
 
 def _extreme(ufunc: Any) -> Kernel:
     return lambda given, settings, out: [
-        Call(ufunc.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]), 3)
+        KernelCall(ufunc.reduce, (given[0], settings["axis"], None, out, settings["keepdims"]), 3)
     ]
 
 
 def _larger(ufunc: Any) -> Kernel:
     return lambda given, settings, out: [
-        Call(partial(ufunc, out=out), tuple(_array(x, out) for x in given))
+        KernelCall(partial(ufunc, out=out), tuple(_as_array(x, out) for x in given))
     ]
 
 
-def _array(x: Any, out: Array) -> Array:
+def _as_array(x: Any, out: Array) -> Array:
     """An operand itself, whose values are not there yet; a number in the result's dtype."""
     return x if type(x) is np.ndarray else np.array(x, out.dtype)
 
 
-def _copy(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [Call(np.copyto, (out, given[0], "unsafe"), 0)]
+def _copy(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
+    return [KernelCall(np.copyto, (out, given[0], "unsafe"), 0)]
 
 
-def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     """The method `dot` of all rows, the fastest, where it may write into `out`."""
     a, b = given
     if not out.flags.c_contiguous or not (a.dtype == b.dtype == out.dtype):
@@ -136,21 +136,21 @@ def _product(given: list[Any], settings: dict[str, Any], out: Array) -> list[Cal
     if a.ndim > 2 and b.ndim == 2 and a.size and out.size:
         rows = a.reshape(-1, a.shape[-1])
         if not np.shares_memory(rows, a):
-            return [Call(np.matmul, (a, b, out), 2)]
+            return [KernelCall(np.matmul, (a, b, out), 2)]
         a, out = rows, out.reshape(-1, out.shape[-1])
     if a.ndim > 2 or b.ndim > 2:
-        return [Call(np.matmul, (a, b, out), 2)]
+        return [KernelCall(np.matmul, (a, b, out), 2)]
     if a.ndim == 2 and len(a) == 1:
         a, out = a[0], out.reshape(out.shape[1:])
     elif b.ndim == 2 and b.shape[1] == 1 and b.strides[0] == b.itemsize:
         b, out = b[:, 0], out.reshape(a.shape[:-1])
-    return [Call(a.dot, (b, out), 1)]
+    return [KernelCall(a.dot, (b, out), 1)]
 
 
-def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     """Of the first or the last axes as a product with ones, several times faster."""
     (x,), axis, keepdims = given, settings["axis"], settings["keepdims"]
-    plain = [Call(np.add.reduce, (x, axis, None, out, keepdims), 3)]
+    plain = [KernelCall(np.add.reduce, (x, axis, None, out, keepdims), 3)]
     if axis is None or x.dtype != out.dtype or x.dtype.kind != "f":
         return plain
     axes = {k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))}
@@ -159,56 +159,59 @@ def _sum(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
     if contiguous and len(axes) < x.ndim and count > 1:
         if axes == set(range(len(axes))):
             rows = x.reshape(count, -1)
-            return [Call(np.ones(count, x.dtype).dot, (rows, out.reshape(-1)), 1)]
+            return [KernelCall(np.ones(count, x.dtype).dot, (rows, out.reshape(-1)), 1)]
         if axes == set(range(x.ndim - len(axes), x.ndim)):
             ones = np.ones(count, x.dtype)
-            return [Call(x.reshape(-1, count).dot, (ones, out.reshape(-1)), 1)]
+            return [KernelCall(x.reshape(-1, count).dot, (ones, out.reshape(-1)), 1)]
     return plain
 
 
-def _where(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _where(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     condition, x, y = given
     if type(condition) is not np.ndarray:
         condition = bool(condition)
     elif condition.dtype != bool:
         flags = np.empty(condition.shape, bool)
         zero = np.array(0, condition.dtype)
-        first = Call(np.not_equal, (condition, zero, flags))
+        first = KernelCall(np.not_equal, (condition, zero, flags))
         return [first, *_where([flags, x, y], settings, out)]
-    return [Call(np.copyto, (out, y)), Call(np.copyto, (out, x, "same_kind", condition))]
+    return [
+        KernelCall(np.copyto, (out, y)),
+        KernelCall(np.copyto, (out, x, "same_kind", condition)),
+    ]
 
 
-def _clip(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [Call(np.clip, (*given, out), 3)]
+def _clip(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
+    return [KernelCall(np.clip, (*given, out), 3)]
 
 
-def _relu(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [Call(partial(np.maximum, out=out), (given[0], np.array(0, out.dtype)))]
+def _relu(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
+    return [KernelCall(partial(np.maximum, out=out), (given[0], np.array(0, out.dtype)))]
 
 
-def _sigmoid(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _sigmoid(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     """1 / (1 + exp(-x)), exact for large and small x."""
     one = np.array(1, out.dtype)
-    powers = Call(np.negative, (given[0], out)), Call(np.exp, (out, out))
-    return [*powers, Call(np.add, (out, one, out)), Call(np.divide, (one, out, out))]
+    powers = KernelCall(np.negative, (given[0], out)), KernelCall(np.exp, (out, out))
+    return [*powers, KernelCall(np.add, (out, one, out)), KernelCall(np.divide, (one, out, out))]
 
 
-def _stack(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _stack(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     alike = all(type(x) is np.ndarray and x.dtype == out.dtype for x in given)
     if settings["axis"] != 0 or not alike:
         return [_forward(stack, given, settings, out)]
-    return [Call(partial(np.concatenate, axis=0, out=out), ([x[None] for x in given],))]
+    return [KernelCall(partial(np.concatenate, axis=0, out=out), ([x[None] for x in given],))]
 
 
-def _concatenate(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
-    return [Call(partial(np.concatenate, out=out, **settings), (given,))]
+def _concatenate(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
+    return [KernelCall(partial(np.concatenate, out=out, **settings), (given,))]
 
 
-def _unslice(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _unslice(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     parts = [part_of(out, index) for index in settings["indices"]]
     return [
-        Call(out.fill, (0,)),
-        *[Call(np.add, (part, x, part)) for part, x in zip(parts, given, strict=True)],
+        KernelCall(out.fill, (0,)),
+        *[KernelCall(np.add, (part, x, part)) for part, x in zip(parts, given, strict=True)],
     ]
 
 
@@ -220,36 +223,39 @@ def part_of(array: Array, index: Any) -> Array:
     return part
 
 
-def _places(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _places(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     (targets,), size = given, settings["size"]
     rows = np.arange(targets.size, dtype=out.dtype).reshape(targets.shape) * size
     first = partial(np.maximum, out=out)  # which takes no third argument by place
-    return [Call(first, (targets, np.array(0, targets.dtype))), Call(np.add, (out, rows, out))]
+    return [
+        KernelCall(first, (targets, np.array(0, targets.dtype))),
+        KernelCall(np.add, (out, rows, out)),
+    ]
 
 
-def _picked(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _picked(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     x, where = given
     if not x.flags.c_contiguous:
         return [_forward(picked, given, settings, out)]
-    return [Call(x.reshape(-1).take, (where, None, out, "clip"), 2)]
+    return [KernelCall(x.reshape(-1).take, (where, None, out, "clip"), 2)]
 
 
-def _less_one(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _less_one(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     x, where = given
     if not out.flags.c_contiguous:
         return [_forward(less_one, given, settings, out)]
     flat, some, one = out.reshape(-1), np.empty(where.shape, out.dtype), np.array(1, out.dtype)
     return [
         *_unless_there(x, out),
-        Call(flat.take, (where, None, some, "clip")),
-        Call(np.subtract, (some, one, some)),
-        Call(flat.__setitem__, (where, some)),
+        KernelCall(flat.take, (where, None, some, "clip")),
+        KernelCall(np.subtract, (some, one, some)),
+        KernelCall(flat.__setitem__, (where, some)),
     ]
 
 
-def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[Call]:
+def _zeroed(given: list[Any], settings: dict[str, Any], out: Array) -> list[KernelCall]:
     x, rows = given
-    return [*_unless_there(x, out), Call(_zero_rows, (out, rows))]
+    return [*_unless_there(x, out), KernelCall(_zero_rows, (out, rows))]
 
 
 def _zero_rows(out: Array, rows: Array) -> None:
@@ -257,10 +263,10 @@ def _zero_rows(out: Array, rows: Array) -> None:
         out[rows] = 0
 
 
-def _unless_there(x: Array, out: Array) -> list[Call]:
+def _unless_there(x: Array, out: Array) -> list[KernelCall]:
     """A copy of x, unless it is in that place already."""
     there = x.ctypes.data == out.ctypes.data and x.strides == out.strides
-    return [] if there else [Call(np.copyto, (out, x))]
+    return [] if there else [KernelCall(np.copyto, (out, x))]
 
 
 KERNELS: dict[Op, Kernel] = {

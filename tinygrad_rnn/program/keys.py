@@ -33,7 +33,7 @@ def hashable(value: Any) -> Any:
     return kind, value if isinstance(value, Hashable) else id(value)
 
 
-def named(settings: dict[str, Any]) -> Any:
+def settings_key(settings: dict[str, Any]) -> Any:
     """A key of settings, in whichever order they were given."""
     if len(settings) == 1:
         ((name, value),) = settings.items()

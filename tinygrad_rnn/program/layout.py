@@ -20,10 +20,10 @@ from ..ops.shape import checked_
 from .program import Equation, Program, Var
 
 MANY_ROWS, MANY_PRODUCTS = 2, 8  # from which on a copy of a transposed matrix pays
-VIEWS = {getitem_, reshape, transpose, checked_}
+ALIASES = {getitem_, reshape, transpose, checked_}
 
 
-class Row:
+class Contiguous:
     """Values of one shape that lie next to each other."""
 
     __slots__ = ("members",)
@@ -38,16 +38,16 @@ class Row:
 
 
 class Layout:
-    """rows: for a Var its Row and its place there. inside: the whole that it is a part of, where.
+    """rows: for a Var its row and its place there. inside: the whole that it is a part of, where.
 
     joins: for a stack that costs nothing, the first of its members.
     """
 
     def __init__(self, program: Program) -> None:
-        self.rows: dict[Var, tuple[Row, int]] = {}
+        self.rows: dict[Var, tuple[Contiguous, int]] = {}
         self.inside: dict[Var, tuple[Var, Any]] = {}
         self.joins: dict[Var, Var] = {}
-        for row in _rows(program):
+        for row in _contiguous(program):
             for k, var in enumerate(row.members):
                 self.rows[var] = (row, k)
         for equation in program.equations:
@@ -64,7 +64,7 @@ class Layout:
     def _put_parts(self, program: Program) -> None:
         """Parts that fill an array are computed in their places there, if they have no other."""
         elsewhere = set(program.known()) | set(self.joins)
-        elsewhere |= {e[3] for e in program.equations if e[0] in VIEWS}
+        elsewhere |= {e.output for e in program.equations if e.op in ALIASES}
         for equation in reversed(program.equations):
             if covers(equation):
                 whole, indices = equation.output, equation.settings["indices"]
@@ -86,14 +86,14 @@ def is_join(equation: Equation) -> bool:
     )
 
 
-def copied(program: Program) -> Program:
+def with_members_copied(program: Program) -> Program:
     """With copies of the few members of stacks that cannot be computed in place: inputs, views."""
     elsewhere = set(program.known())
     equations: list[Equation] = []
     copies: dict[Var, Var] = {}
     for equation in program.equations:
-        if equation[0] in VIEWS:
-            elsewhere.add(equation[3])
+        if equation.op in ALIASES:
+            elsewhere.add(equation.output)
         if is_join(equation):
             outside = [x for x in equation.inputs if x in elsewhere]
             if outside and 4 * len(outside) <= len(equation.inputs):
@@ -107,7 +107,7 @@ def copied(program: Program) -> Program:
     return replace(program, equations=tuple(equations))
 
 
-def turned(program: Program) -> Program:
+def with_transposes_copied(program: Program) -> Program:
     """With copies of transposed matrices that many products of several rows have to the right.
 
     A product reads such a matrix faster where its rows lie in a row.
@@ -129,14 +129,14 @@ def turned(program: Program) -> Program:
     return replace(program, equations=tuple(equations))
 
 
-def _rows(program: Program) -> list[Row]:
+def _contiguous(program: Program) -> list[Contiguous]:
     """Which values lie next to each other: as many neighbours of stacks as go together."""
     elsewhere = set(program.known())
-    elsewhere |= {e[3] for e in program.equations if e[0] in VIEWS or is_join(e)}
+    elsewhere |= {e.output for e in program.equations if e.op in ALIASES or is_join(e)}
     following: dict[Var, Var] = {}
     before: dict[Var, Var] = {}
     for equation in program.equations:
-        inputs = equation[1]
+        inputs = equation.inputs
         if not is_join(equation) or not elsewhere.isdisjoint(inputs):
             continue
         if _agree(inputs, following, before):
@@ -148,7 +148,7 @@ def _rows(program: Program) -> list[Row]:
             members = [var]
             while members[-1] in following:
                 members.append(following[members[-1]])
-            found.append(Row(members))
+            found.append(Contiguous(members))
     return found
 
 

@@ -89,7 +89,7 @@ class Rows:
         if PARTIAL in found:
             stride = self._linear(equation)
         elif all(s == EVERYWHERE for s in found) and op is not matmul:
-            if output.shape not in [x.shape for x in inputs if _is(x)]:
+            if output.shape not in [x.shape for x in inputs if _is_var(x)]:
                 raise self._no(equation, "where the batch is in a repeated value cannot be told")
             stride = EVERYWHERE
             self._open[output] = equation
@@ -110,11 +110,11 @@ class Rows:
     def _linear(self, equation: Equation) -> int:
         """Of parts of sums: sums of them, and products with what all blocks have in common."""
         op, inputs, _, _, _ = equation
-        kinds = [self.where.get(x) if _is(x) else None for x in inputs]
+        kinds = [self.where.get(x) if _is_var(x) else None for x in inputs]
         every = all(kind == PARTIAL for kind in kinds)
         scaled = op in (multiply, divide) and kinds[1:] == [None]
         scaled = scaled or (op is multiply and kinds[0] is None and kinds[1] == PARTIAL)
-        zero = op is add and any(not _is(x) and x == 0 for x in inputs)  # as sum() starts with
+        zero = op is add and any(not _is_var(x) and x == 0 for x in inputs)  # as sum() starts with
         if (every and op in _SUMS) or scaled or zero:
             return PARTIAL
         raise self._no(equation, "it needs a sum over the whole batch; sums must come last")
@@ -139,7 +139,7 @@ class Rows:
 
     def settle(self, x: Any, shape: tuple[int, ...], at: Axis) -> None:
         """An operand of a result of this shape, with the batch there, has it there too."""
-        if not _is(x):
+        if not _is_var(x):
             return
         axis = at.axis - (len(shape) - len(x.shape))
         there = axis >= 0 and x.shape[axis] == shape[at.axis]
@@ -159,14 +159,14 @@ class Rows:
             raise MixedRowsError("the operands have the batch in different places")
 
 
-def _is(x: Any) -> bool:
+def _is_var(x: Any) -> bool:
     return type(x) is Var
 
 
 def _leading(rows: Rows, equation: Equation) -> tuple[Var, Axis]:
     """The first operand that has the batch at a place, and where."""
     for x in equation.inputs:
-        if _is(x) and rows.where.get(x, EVERYWHERE) != EVERYWHERE:
+        if _is_var(x) and rows.where.get(x, EVERYWHERE) != EVERYWHERE:
             return x, located(x.shape, rows.where[x], rows.B)
     raise MixedRowsError("where the batch is cannot be told")
 
@@ -197,7 +197,7 @@ def _product(rows: Rows, equation: Equation) -> int:
         return rows.where[b]
     if left and right and len(a.shape) == len(b.shape) == 2:
         inner = (left.axis, right.axis) == (1, 0)
-        if inner and left[1:] == right[1:]:
+        if inner and (left.outer, left.inner) == (right.outer, right.inner):
             return PARTIAL
     raise MixedRowsError("a product mixes the rows")
 
@@ -250,8 +250,8 @@ def _put(rows: Rows, equation: Equation) -> int:
     several = index if isinstance(index, tuple) else (index,)
     if any(k is None or k is Ellipsis for k in several):
         raise MixedRowsError("parts with new axes are put together")
-    taken = [k for k in range(len(shape)) if k >= len(several) or isinstance(several[k], slice)]
-    at = at._replace(axis=taken[at.axis])
+    sliced = [k for k in range(len(shape)) if k >= len(several) or isinstance(several[k], slice)]
+    at = at._replace(axis=sliced[at.axis])
     for y, place in zip(equation.inputs, equation.settings["indices"], strict=True):
         whole = place if isinstance(place, tuple) else (place,)
         if at.axis < len(whole) and whole[at.axis] != slice(None):
@@ -273,7 +273,7 @@ def _stacked(rows: Rows, equation: Equation) -> int:
     return _stride(equation.output.shape, at._replace(axis=at.axis + (new <= at.axis)))
 
 
-def _joined(rows: Rows, equation: Equation) -> int:
+def _concatenated(rows: Rows, equation: Equation) -> int:
     x, at = _leading(rows, equation)
     if equation.settings["axis"] is None or equation.settings["axis"] % len(x.shape) == at.axis:
         raise MixedRowsError("rows are joined with others")
@@ -305,11 +305,11 @@ def _by_row(rows: Rows, equation: Equation) -> int:
     return rows.where[x if equation.output.shape == x.shape else other]
 
 
-def _same(rows: Rows, equation: Equation) -> int:
+def _identity(rows: Rows, equation: Equation) -> int:
     return rows.where[equation.inputs[0]]
 
 
-def _taken(rows: Rows, equation: Equation) -> int:
+def _gathered(rows: Rows, equation: Equation) -> int:
     """Rows of a table by the ids of the batch."""
     table, *index = equation.inputs
     if rows.where.get(table) is not None or len(index) != 1:
@@ -317,7 +317,7 @@ def _taken(rows: Rows, equation: Equation) -> int:
     return int(rows.where[index[0]] * math.prod(table.shape[1:]))
 
 
-def _added(rows: Rows, equation: Equation) -> int:
+def _scattered(rows: Rows, equation: Equation) -> int:
     """The gradient of that: each row of the batch is added to a table."""
     inputs, counts = equation.inputs, equation.settings["counts"]
     if any(count != 2 for count in counts) or any(x not in rows.where for x in inputs):
@@ -340,24 +340,24 @@ _SUMS = {
     unslice,
 }
 _RULES: dict[Op, Callable[[Rows, Equation], int]] = {
-    checked_: _same,
+    checked_: _identity,
     broadcast_to: _pointwise,
-    cast: _same,
-    concatenate: _joined,
-    gather: _taken,
+    cast: _identity,
+    concatenate: _concatenated,
+    gather: _gathered,
     getitem_: _part,
     less_one: _by_row,
     matmul: _product,
     max: _reduced,
     min: _reduced,
     picked: _by_row,
-    places: _same,
+    places: _identity,
     reshape: _reshaped,
-    scatter: _added,
+    scatter: _scattered,
     stack: _stacked,
     sum: _reduced,
     transpose: _transposed,
-    truncate: _same,
+    truncate: _identity,
     unslice: _put,
     zeroed: _by_row,
 }

@@ -13,11 +13,11 @@ from ..ops.op import Array, Op
 from ..ops.parts import getitem_
 from ..ops.shape import checked_
 from .code import function_of
-from .kernels import UFUNCS, Call, calls_of, part_of, writes_in_place
-from .layout import VIEWS, Layout, Row, copied, covers, turned
+from .kernels import UFUNCS, KernelCall, calls_of, part_of, writes_in_place
+from .layout import ALIASES, Contiguous, Layout, covers, with_members_copied, with_transposes_copied
 from .program import Equation, Program, Var
 
-Place = Var | Row  # what has memory of its own
+Buffer = Var | Contiguous  # what has memory of its own
 
 
 class Last(NamedTuple):
@@ -62,7 +62,7 @@ class Runner:
             if tensor in self._copied:
                 arrays[var] = np.array(tensor._array)
                 self._leaves.append((arrays[var], tensor))
-        binding = _Binding(copied(turned(program)), arrays)
+        binding = _Binding(with_members_copied(with_transposes_copied(program)), arrays)
         self._last = binding.last
         self._run = function_of(binding.calls)
         self._outputs = [arrays[var] for var in program.outputs]
@@ -97,57 +97,57 @@ class Runner:
 class _Binding:
     """Memory for the values of a Program, and its calls.
 
-    Each place gets memory when its first value is computed and gives it back after its last is
+    Each buffer gets memory when its first value is computed and gives it back after its last is
     read; what comes later takes it over.
     """
 
     def __init__(self, program: Program, arrays: dict[Var, Array]) -> None:
         self.arrays = arrays
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         self._program = program
         self._layout = Layout(program)
         self._vectors: dict[Var, Array] = {}
-        self._memory: dict[Place, Array] = {}
+        self._memory: dict[Buffer, Array] = {}
         self._free: dict[tuple[Any, int], list[Array]] = {}
-        self._place: dict[Var, Place] = {}
-        self._ends: dict[int, list[Place]] = {}
-        self._last_read: dict[Place, int] = {}
-        read = {x for e in program.equations for x in e[1] if type(x) is Var}
+        self._buffers: dict[Var, Buffer] = {}
+        self._ends: dict[int, list[Buffer]] = {}
+        self._last_read: dict[Buffer, int] = {}
+        read = {x for e in program.equations for x in e.inputs if type(x) is Var}
         self._results = set(program.outputs) - read
         self._own: dict[Var, Last] = {}
         self._follow()
         for k, equation in enumerate(program.equations):
             self._bind(k, equation)
-            for place in self._ends.get(k, ()):
-                memory = self._memory.get(place)
+            for buffer in self._ends.get(k, ()):
+                memory = self._memory.get(buffer)
                 if memory is not None:
                     self._free.setdefault((memory.dtype, memory.size), []).append(memory)
         self.last = self._last_calls()
 
     def _follow(self) -> None:
-        """Finds for each value the place that holds it, and for each place its last reader."""
-        layout, place, last = self._layout, self._place, self._last_read
+        """Finds for each value the buffer that holds it, and for each buffer its last reader."""
+        layout, buffers, last = self._layout, self._buffers, self._last_read
         for k, (op, inputs, _, output, _) in enumerate(self._program.equations):
-            if op in VIEWS:
-                home = place.get(inputs[0])
+            if op in ALIASES:
+                buffer = buffers.get(inputs[0])
             elif output in layout.joins:
-                home = place[layout.joins[output]]
+                buffer = buffers[layout.joins[output]]
             else:
-                home = self._home(output)
-            if home is not None:
-                place[output] = home
-                last[home] = k
+                buffer = self._buffer_of(output)
+            if buffer is not None:
+                buffers[output] = buffer
+                last[buffer] = k
             for x in inputs:
-                if type(x) is Var and x in place:
-                    last[place[x]] = k
-        kept = [x for e in self._program.equations if e[3] in self._results for x in e[1]]
+                if type(x) is Var and x in buffers:
+                    last[buffers[x]] = k
+        kept = [x for e in self._program.equations if e.output in self._results for x in e.inputs]
         for var in (*self._program.outputs, *kept):
-            if type(var) is Var and var in place:
-                last.pop(place[var], None)
-        for home, k in last.items():
-            self._ends.setdefault(k, []).append(home)
+            if type(var) is Var and var in buffers:
+                last.pop(buffers[var], None)
+        for buffer, k in last.items():
+            self._ends.setdefault(k, []).append(buffer)
 
-    def _home(self, var: Var) -> Place:
+    def _buffer_of(self, var: Var) -> Buffer:
         while var in self._layout.inside:
             var = self._layout.inside[var][0]
         return self._layout.rows[var][0] if var in self._layout.rows else var
@@ -156,32 +156,32 @@ class _Binding:
         op, inputs, settings, output, _ = equation
         given = [self.arrays[x] if type(x) is Var else x for x in inputs]
         if op is checked_:
-            self.calls.append(Call(settings["check"], (given[0],)))
+            self.calls.append(KernelCall(settings["check"], (given[0],)))
             self.arrays[output] = given[0]
             return
-        if op in VIEWS:
+        if op in ALIASES:
             view = _view(op, given, settings)
             if np.may_share_memory(view, given[0]) or not view.size:
                 self.arrays[output] = view
                 return
-            self._place[output] = output
+            self._buffers[output] = output
         if output in self._layout.joins:
             first = self.arrays[self._layout.joins[output]]
-            self.arrays[output] = self._joined(first, self._layout.joins[output], output)
+            self.arrays[output] = self._stack_in_memory(first, self._layout.joins[output], output)
             return
-        out = self._array(k, equation)
+        out = self._output_array(k, equation)
         given, out = self._as_vectors(equation, given, out)
         if covers(equation):
             for x, index in zip(given, settings["indices"], strict=True):
                 part = part_of(out, index)
                 if part.ctypes.data != x.ctypes.data or part.strides != x.strides:
-                    self.calls.append(Call(np.copyto, (part, x)))
+                    self.calls.append(KernelCall(np.copyto, (part, x)))
         else:
             self._call(output, calls_of(op, given, settings, out))
 
-    def _call(self, output: Var, calls: list[Call]) -> None:
+    def _call(self, output: Var, calls: list[KernelCall]) -> None:
         """Takes the calls in; the only call for a result of the Program waits for a new array."""
-        alone = len(calls) == 1 and self._place.get(output) is output and output in self._results
+        alone = len(calls) == 1 and self._buffers.get(output) is output and output in self._results
         k = calls[0].result if alone else None
         if k is None:
             self.calls += calls
@@ -214,30 +214,30 @@ class _Binding:
             found = self._vectors[var] = array[(0,) * (array.ndim - 1)]
         return found
 
-    def _joined(self, first: Array, var: Var, output: Var) -> Array:
+    def _stack_in_memory(self, first: Array, var: Var, output: Var) -> Array:
         """A stack whose members lie in a row."""
         row, start = self._layout.rows[var]
         memory = self._memory[row]
         return self._shaped(memory, row)[start : start + output.shape[0]]
 
-    def _array(self, k: int, equation: Equation) -> Array:
+    def _output_array(self, k: int, equation: Equation) -> Array:
         """Where the result is written."""
         output = equation.output
         if output in self.arrays:
             return self.arrays[output]
         out = self._in_place(k, equation)
         if out is None:
-            out = self._located(output)
+            out = self._array_in_memory(output)
         self.arrays[output] = out
         return out
 
     def _in_place(self, k: int, equation: Equation) -> Array | None:
         """The array of an operand that nobody reads any more."""
         op, inputs, _, output, _ = equation
-        if self._place.get(output) is not output or not writes_in_place(op):
+        if self._buffers.get(output) is not output or not writes_in_place(op):
             return None
         for x in inputs:
-            if type(x) is not Var or self._place.get(x) is not x or self._last_read.get(x) != k:
+            if type(x) is not Var or self._buffers.get(x) is not x or self._last_read.get(x) != k:
                 continue
             if (x.shape, x.dtype) == (output.shape, output.dtype) and x in self._memory:
                 self._memory[output] = self._memory.pop(x)
@@ -246,28 +246,28 @@ class _Binding:
                 return self.arrays[x]
         return None
 
-    def _located(self, var: Var) -> Array:
-        """The array of a value in the memory of its place."""
+    def _array_in_memory(self, var: Var) -> Array:
+        """The array of a value in the memory of its buffer."""
         if var in self._layout.inside:
             whole, index = self._layout.inside[var]
             if whole not in self.arrays:
-                self.arrays[whole] = self._located(whole)
+                self.arrays[whole] = self._array_in_memory(whole)
             return part_of(self.arrays[whole], index)
         if var in self._layout.rows:
             row, k = self._layout.rows[var]
-            return self._shaped(self._taken(row, row.members[0].dtype), row)[k, ...]
-        return self._taken(var, var.dtype).reshape(var.shape)
+            return self._shaped(self._memory_of(row, row.members[0].dtype), row)[k, ...]
+        return self._memory_of(var, var.dtype).reshape(var.shape)
 
-    def _shaped(self, memory: Array, row: Row) -> Array:
+    def _shaped(self, memory: Array, row: Contiguous) -> Array:
         return memory.reshape(len(row.members), *row.members[0].shape)
 
-    def _taken(self, place: Place, dtype: Any) -> Array:
-        """The memory of a place: what another one has given back, or new."""
-        memory = self._memory.get(place)
+    def _memory_of(self, buffer: Buffer, dtype: Any) -> Array:
+        """The memory of a buffer: what another one has given back, or new."""
+        memory = self._memory.get(buffer)
         if memory is None:
-            size = place.nbytes // dtype.itemsize
+            size = buffer.nbytes // dtype.itemsize
             waiting = self._free.get((dtype, size))
-            memory = self._memory[place] = waiting.pop() if waiting else np.empty(size, dtype)
+            memory = self._memory[buffer] = waiting.pop() if waiting else np.empty(size, dtype)
         return memory
 
     def _last_calls(self) -> list[Last | int | None]:

@@ -65,17 +65,17 @@ class Traced(Tensor):
         raise self._refuse("an array made")
 
 
-Step = tuple[Op, Sequence[Any], dict[str, Any]]
+OpCall = tuple[Op, Sequence[Any], dict[str, Any]]
 
 
-class Rehearsal(Watch):
+class DryRun(Watch):
     """Looks on as a function runs, and keeps its steps: operations, inputs and settings."""
 
     __slots__ = ("forward", "inputs", "steps")
     traces = True
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[OpCall] = []
         self.inputs: list[Tensor] = []
         self.forward = 0  # how many steps the function has, without those of its gradients
 
@@ -105,10 +105,10 @@ class Rehearsal(Watch):
         self.steps.append((op, inputs, settings))
 
 
-class Tracer(Rehearsal):
+class Tracer(DryRun):
     """Writes the equations down as results come."""
 
-    __slots__ = ("_kept", "_shapes", "_start", "constants", "equations", "leaves", "vars")
+    __slots__ = ("_alive", "_shapes", "_start", "constants", "equations", "leaves", "vars")
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Tracer(Rehearsal):
         self.leaves: dict[Tensor, Var] = {}
         self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
         self.vars: dict[Tensor, Var] = {}
-        self._kept: list[Any] = []
+        self._alive: list[Any] = []
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # each once: T steps have few
         self._start = leaf(np.zeros(())).serial
 
@@ -185,7 +185,7 @@ class Tracer(Rehearsal):
         if isinstance(value, (np.ndarray, np.generic)):
             if id(value) not in self.constants:
                 self.constants[id(value)] = (Var(value.shape, value.dtype), np.asarray(value))
-                self._kept.append(value)
+                self._alive.append(value)
             return self.constants[id(value)][0]
         return value
 
@@ -203,11 +203,11 @@ def trace(f: Callable[..., Any], inputs: Sequence[Array], backward: bool = True)
     v0 = multiply(x0, x0)  (2,) float64
     return v0
     """
-    rehearsal = Rehearsal()
-    _run(f, inputs, rehearsal)
+    dry_run = DryRun()
+    _record_run(f, inputs, dry_run)
     tracer = Tracer()
-    results = _run(f, inputs, tracer)
-    _check_same(rehearsal, tracer)
+    results = _record_run(f, inputs, tracer)
+    _check_same(dry_run, tracer)
     gradients: dict[Tensor, Tensor] = {}
     if backward:
         gradients = _gradients(results[0], tracer)
@@ -223,7 +223,7 @@ def trace(f: Callable[..., Any], inputs: Sequence[Array], backward: bool = True)
     )
 
 
-def _run(f: Callable[..., Any], inputs: Sequence[Array], tracer: Rehearsal) -> list[Tensor]:
+def _record_run(f: Callable[..., Any], inputs: Sequence[Array], tracer: DryRun) -> list[Tensor]:
     """The results of f, run once on its inputs, with the tracer watching."""
     with in_mode(Mode(True, mode.get().scope, tracer)):
         results = list(f(*[tracer.input(array) for array in inputs]))
@@ -244,7 +244,7 @@ def _gradients(loss: Tensor, tracer: Tracer) -> dict[Tensor, Tensor]:
         return pullback((loss,), (leaf(np.ones(loss.shape, loss.dtype)),), create_graph=True)
 
 
-def _check_same(first: Rehearsal, tracer: Tracer) -> None:
+def _check_same(first: DryRun, tracer: Tracer) -> None:
     """Raises: RuntimeError where two runs on the same inputs used other arrays or numbers."""
     steps, others = first.steps, tracer.steps[: tracer.forward]
     if len(steps) != len(others) or not all(map(_same_step, steps, others)):
@@ -260,7 +260,7 @@ def _check_same(first: Rehearsal, tracer: Tracer) -> None:
             )
 
 
-def _same_step(step: Step, other: Step) -> bool:
+def _same_step(step: OpCall, other: OpCall) -> bool:
     """Whether the operations are the same, and all that comes from elsewhere in them."""
     (op, inputs, settings), (second, others, given) = step, other
     if op is not second or len(inputs) != len(others) or not _same_settings(settings, given):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Array
-from .blocks import cut, first, followed
+from .blocks import batch_in, block_program, precomputed_program
 from .passes import improved
 from .program import Program
 from .rows import EVERYWHERE, PARTIAL, MixedRowsError, located
@@ -42,12 +42,14 @@ class Blocks:
         (B,) = sizes
         if not B:
             raise MixedRowsError("the batch has no rows")
-        batch = followed(program, axes, B)
+        batch = batch_in(program, axes, B)
         where = batch.where
         self._slices = _slices(B, _count(program, B, workers))
         self._workers = min(workers, len(self._slices))
-        self._first = Runner(improved(first(program, batch))) if batch.ahead else None
-        smaller = {n: improved(cut(program, batch, n)) for n in {b - a for a, b in self._slices}}
+        self._first = Runner(improved(precomputed_program(program, batch))) if batch.ahead else None
+        smaller = {
+            n: improved(block_program(program, batch, n)) for n in {b - a for a, b in self._slices}
+        }
         self._runners = [{n: Runner(p) for n, p in smaller.items()} for _ in range(self._workers)]
         self._inputs = [where.get(x) for x in (*program.inputs, *batch.ahead)]
         placed = {x: s for x, s in where.items() if s != EVERYWHERE}  # that is whole in each block
@@ -81,7 +83,7 @@ class Blocks:
         for start, end in self._slices[worker :: self._workers]:
             run = self._runners[worker][end - start]
             rows = [
-                x if s is None else _rows(x, s, self._B, start, end).reshape(var.shape)
+                x if s is None else _batch_rows(x, s, self._B, start, end).reshape(var.shape)
                 for x, s, var in zip(inputs, self._inputs, run.program.inputs, strict=True)
             ]
             found = run(rows)
@@ -89,7 +91,7 @@ class Blocks:
                 if stride != PARTIAL:
                     place = outputs[k]
                     if stride is not None:
-                        place = _rows(place, stride, self._B, start, end)
+                        place = _batch_rows(place, stride, self._B, start, end)
                     place[...] = found[k].reshape(place.shape)
                 elif totals[k] is None:
                     totals[k] = found[k]
@@ -98,7 +100,7 @@ class Blocks:
         return totals
 
 
-def _rows(x: Array, stride: int, B: int, start: int, end: int) -> Array:
+def _batch_rows(x: Array, stride: int, B: int, start: int, end: int) -> Array:
     """The part of an array with these rows of the batch."""
     axis, outer, inner = located(x.shape, stride, B)
     whole = (slice(None),) * axis

@@ -44,7 +44,7 @@ class _Run:
     compile: bool
     steps: dict[Any, Any] = field(default_factory=dict)  # compiled, by what is the same in them
 
-    def taken(self, kind: Any, f: Callable[..., Any], *inputs: Any) -> Any:
+    def call(self, kind: Any, f: Callable[..., Any], *inputs: Any) -> Any:
         """What f gives for the inputs; where it is compiled, the gradients are there too."""
         if not (self.compile and self.model.training):
             return f(*inputs)
@@ -225,7 +225,7 @@ class _Batches:
     ) -> Iterator[tuple[Tensor, float]]:
         """The loss of each batch and its share of the examples; in a new order if there is rng."""
         for *inputs, targets in batches(*arrays, batch_size=self.size, rng=rng):
-            loss = run.taken("batch", partial(_batch_loss, run), *inputs, targets)
+            loss = run.call("batch", partial(_batch_loss, run), *inputs, targets)
             yield loss, len(targets) / len(arrays[0])
 
 
@@ -253,22 +253,22 @@ class _Windows:
         for start, carry, fresh, end in bptt_windows(T, *self.steps):
             within = carry - start, fresh - start
             given = [*(x[start:end] for x in inputs), targets[fresh:end]]
-            loss, kept = run.taken(within, partial(_window_loss, run, *within), *given, state)
-            state = utils.detach(kept)
+            loss, carried = run.call(within, partial(_window_loss, run, *within), *given, state)
+            state = utils.detach(carried)
             yield loss, (end - fresh) / T
 
 
 def _window_loss(run: _Run, carry: int, fresh: int, *given: Any) -> tuple[Tensor, Any]:
     """The loss of a window's steps from `fresh` on, and the state at `carry`."""
     *inputs, targets, state = given
-    pieces, kept = [], state
+    pieces, carried = [], state
     for part in (slice(carry), slice(carry, None)):
         if len(inputs[0][part]):
             prediction, state = run.model(*(x[part] for x in inputs), state)
             pieces.append(prediction)
-        kept = state if part.start is None else kept
+        carried = state if part.start is None else carried
     prediction = pieces[0] if len(pieces) == 1 else concatenate(pieces)
-    return run.loss(prediction[fresh:], targets), kept
+    return run.loss(prediction[fresh:], targets), carried
 
 
 @dataclass

@@ -93,9 +93,9 @@ class Latex:
     def function(self, x: Call) -> Written:
         """The op's name and its inputs."""
         name = x.op.name
-        called = rf"\{name}" if name in FUNCTIONS else rf"\operatorname{{{plain(name)}}}"
+        function = rf"\{name}" if name in FUNCTIONS else rf"\operatorname{{{plain(name)}}}"
         inputs = ", ".join(map(self.text, x.inputs))
-        return Written(rf"{called}\left({inputs}\right)", ATOM)
+        return Written(rf"{function}\left({inputs}\right)", ATOM)
 
 
 def number(x: Any) -> Written:
@@ -210,7 +210,7 @@ def _sum(latex: Latex, x: Call) -> Written:
     return Written(rf"\sum{below} {latex.within(x.inputs[0], ENTRYWISE)}", ENTRYWISE)
 
 
-def _same(latex: Latex, x: Call) -> Written:
+def _identity(latex: Latex, x: Call) -> Written:
     """What changes no entry is not written."""
     return latex.written(x.inputs[0])
 
@@ -293,8 +293,8 @@ _FORMS: dict[Op, Callable[[Latex, Call], Written]] = {
     abs: _around(r"\left|", r"\right|"),
     add: _add,
     addmm: _addmm,
-    broadcast_to: _same,
-    cast: _same,
+    broadcast_to: _identity,
+    cast: _identity,
     concatenate: _joined,
     divide: _divide,
     equal: _compared("="),
@@ -313,7 +313,7 @@ _FORMS: dict[Op, Callable[[Latex, Call], Written]] = {
     not_equal: _compared(r"\ne"),
     power: _power,
     reciprocal: lambda latex, x: Written(rf"\frac{{1}}{{{latex.text(x.inputs[0])}}}", RAISED),
-    reshape: _same,
+    reshape: _identity,
     sigmoid: _around(r"\sigma\left(", r"\right)"),
     sqrt: _around(r"\sqrt{", "}"),
     square: lambda latex, x: Written(f"{latex.within(x.inputs[0], ATOM)}^{{2}}", RAISED),

@@ -36,7 +36,7 @@ def transposed(x: Expression) -> Expression:
     return simpler(Call(transpose, (x,), {"axes": None}, x.shape[::-1], x.dtype))
 
 
-def _same(call: Call) -> Expression:
+def _identity(call: Call) -> Expression:
     """The input where nothing changes, as in the sum of one entry."""
     (x,) = call.inputs
     if isinstance(x, (int, float)):
@@ -51,13 +51,13 @@ def _times(call: Call) -> Expression:
         if is_one(one) and getattr(other, "shape", ()) == call.shape:
             return other
     for k, (same, other) in enumerate(((x, y), (y, x))):
-        if _is_spread(same) and getattr(other, "shape", None) == call.shape:
+        if _is_broadcast(same) and getattr(other, "shape", None) == call.shape:
             inner = same.inputs[0]
             return replace(call, inputs=(other, inner) if k else (inner, other))
     return None
 
 
-def _is_spread(x: Expression) -> bool:
+def _is_broadcast(x: Expression) -> bool:
     """Whether it is one number, repeated."""
     return isinstance(x, Call) and x.op is broadcast_to and not getattr(x.inputs[0], "shape", ())
 
@@ -117,14 +117,14 @@ def _reshape(call: Call) -> Expression:
         return x
     if isinstance(x, Call) and x.op is reshape:
         return simpler(replace(call, inputs=x.inputs))
-    if _is_spread(x):
+    if _is_broadcast(x):
         return simpler(replace(x, settings={"shape": call.shape}, shape=call.shape))
-    if isinstance(x, Call) and x.op is sum and call.shape == _kept_shape(x):
+    if isinstance(x, Call) and x.op is sum and call.shape == _keepdims_shape(x):
         return replace(x, settings={**x.settings, "keepdims": True}, shape=call.shape)
     return None
 
 
-def _kept_shape(total: Call) -> Shape | None:
+def _keepdims_shape(total: Call) -> Shape | None:
     """The shape of a sum with its axes kept."""
     shape, axis = total.inputs[0].shape, total.settings["axis"]
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -135,11 +135,11 @@ def _kept_shape(total: Call) -> Shape | None:
 def _part(call: Call) -> Expression:
     """A part of what is the same everywhere is that, smaller."""
     (x,) = call.inputs
-    if _is_spread(x):
+    if _is_broadcast(x):
         return simpler(replace(x, settings={"shape": call.shape}, shape=call.shape))
     if isinstance(x, (int, float)):
         return simpler(replace(call, op=broadcast_to, settings={"shape": call.shape}))
-    if _is_whole(x, call.shape, call.settings["index"]):
+    if _covers_all(x, call.shape, call.settings["index"]):
         return simpler(replace(call, op=reshape, settings={"shape": call.shape}))
     return None
 
@@ -147,20 +147,20 @@ def _part(call: Call) -> Expression:
 def _unslice(call: Call) -> Expression:
     """What fills the whole is that, in another shape."""
     shape, index = getattr(call.inputs[0], "shape", ()), call.settings["indices"][0]
-    if len(call.inputs) == 1 and _is_whole(call, shape, index):
+    if len(call.inputs) == 1 and _covers_all(call, shape, index):
         return simpler(replace(call, op=reshape, settings={"shape": call.shape}))
     return None
 
 
-def _is_whole(x: Expression, shape: Shape, index: Any) -> bool:
+def _covers_all(x: Expression, shape: Shape, index: Any) -> bool:
     """Whether a part of this shape is all of x, in its order."""
     several = index if isinstance(index, tuple) else (index,)
-    turned = any(isinstance(k, slice) and (k.step or 1) < 0 for k in several)
+    reversed_order = any(isinstance(k, slice) and (k.step or 1) < 0 for k in several)
     counts = any(isinstance(k, (Index, Symbol)) for k in several)
-    return math.prod(x.shape) == math.prod(shape) > 0 and not turned and not counts
+    return math.prod(x.shape) == math.prod(shape) > 0 and not reversed_order and not counts
 
 
-def _spread(call: Call) -> Expression:
+def _broadcast(call: Call) -> Expression:
     """A number that is repeated once is the number; what is repeated twice is repeated once."""
     (x,) = call.inputs
     if isinstance(x, (int, float)):
@@ -174,16 +174,16 @@ def _spread(call: Call) -> Expression:
 
 _RULES: dict[Op, Callable[[Call], Expression]] = {
     add: _plus,
-    broadcast_to: _spread,
-    cast: _same,
+    broadcast_to: _broadcast,
+    cast: _identity,
     divide: _over,
     getitem_: _part,
     multiply: _times,
     negative: _minus,
-    positive: _same,
+    positive: _identity,
     power: _power,
     reshape: _reshape,
-    sum: _same,
+    sum: _identity,
     transpose: _transpose,
     unslice: _unslice,
 }

@@ -64,7 +64,7 @@ class Speller:
         if isinstance(x, Symbol):
             return self._spell(x)
         if not isinstance(x, Call):
-            return literal(int(x) if self._plain and _is_whole(x) else x)
+            return literal(int(x) if self._plain and _is_integral_float(x) else x)
         if self._plain and (x.op in _SIGNS or (x.op is multiply and alike(*x.inputs))):
             return self._as_read(x)
         if x.op in _SPECIAL:
@@ -144,7 +144,7 @@ class Speller:
         return call("np.array", [self.tree(x), *kind], [])
 
 
-def _is_whole(x: Any) -> bool:
+def _is_integral_float(x: Any) -> bool:
     return type(x) is float and np.isfinite(x) and x == int(x)
 
 

@@ -12,22 +12,22 @@ from dataclasses import replace
 from ...ops import matmul, reshape, stack, sum, transpose
 from ...ops.parts import getitem_
 from ..program import Equation, Program, Var
-from .simplify import counted
+from .simplify import normalized_axes
 
 Path = list[Equation]  # a stack, and the views of it, each of the one before
 
 
 def aligned(program: Program) -> Program:
     """With the stacks under sums in the order of other stacks, of which they have the members."""
-    makers = {equation[3]: equation for equation in program.equations}
-    found = {e[3]: paths for e in program.equations if (paths := _summed(e, makers))}
+    makers = {equation.output: equation for equation in program.equations}
+    found = {e.output: paths for e in program.equations if (paths := _summed_stacks(e, makers))}
     if not found:
         return program
     place = _places(program, _loose(program, found))
-    order = {equation[3]: k for k, equation in enumerate(program.equations)}
+    order = {equation.output: k for k, equation in enumerate(program.equations)}
     equations: list[Equation] = []
     for equation in program.equations:
-        paths = found.get(equation[3])
+        paths = found.get(equation.output)
         if paths is None:
             equations.append(equation)
             continue
@@ -35,30 +35,34 @@ def aligned(program: Program) -> Program:
         inputs = []
         for path in paths:
             equations += (again := list(_again(path, permutation)))
-            inputs.append(again[-1][3])
+            inputs.append(again[-1].output)
         equations.append(equation._replace(inputs=tuple(inputs)))
     return replace(program, equations=tuple(equations))
 
 
-def _summed(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | None:
+def _summed_stacks(equation: Equation, makers: dict[Var, Equation]) -> list[Path] | None:
     """The stack, or the two of a product, whose members are added up; None where there is none."""
     op, inputs, settings, output, _ = equation
-    if op is sum and counted(settings["axis"], inputs[0]) in ([0], [0, 1]):
+    if op is sum and normalized_axes(settings["axis"], inputs[0]) in ([0], [0, 1]):
         path = _path(inputs[0], makers)
-        whole = path and not any(e[0] is transpose for e in path) and _rows(path, output.size)
+        whole = (
+            path
+            and not any(e.op is transpose for e in path)
+            and _rows_per_member(path, output.size)
+        )
         return [path] if path and whole else None
     if op is not matmul or any(type(x) is not Var or len(x.shape) != 2 for x in inputs):
         return None
     left, right = (_path(x, makers) for x in inputs)
-    if not left or not right or left[-1][0] is not transpose:
+    if not left or not right or left[-1].op is not transpose:
         return None
-    turns = [sum_of.count(transpose) for sum_of in ([e[0] for e in p] for p in (left, right))]
-    rows = _rows(left, output.shape[0]), _rows(right, output.shape[1])
+    transposes = [sum_of.count(transpose) for sum_of in ([e.op for e in p] for p in (left, right))]
+    rows = _rows_per_member(left, output.shape[0]), _rows_per_member(right, output.shape[1])
     same = rows[0] and rows[0] == rows[1] and len(left[0].inputs) == len(right[0].inputs)
-    return [left, right] if turns == [1, 0] and same else None
+    return [left, right] if transposes == [1, 0] and same else None
 
 
-def _rows(path: Path, width: int) -> int:
+def _rows_per_member(path: Path, width: int) -> int:
     """How many rows of this width each member of the stack has in its view; 0: they are cut."""
     size = path[0].inputs[0].size
     return 0 if not width or size % width else size // width
@@ -68,26 +72,26 @@ def _path(x: Var, makers: dict[Var, Equation]) -> Path | None:
     """The way from a stack of matrices to x by reshapes and transposes alone."""
     path: Path = []
     equation = makers.get(x)
-    while equation is not None and equation[0] in (transpose, reshape):
+    while equation is not None and equation.op in (transpose, reshape):
         path.insert(0, equation)
-        equation = makers.get(equation[1][0])
-    if equation is None or equation[0] is not stack or len(equation[3].shape) != 3:
+        equation = makers.get(equation.inputs[0])
+    if equation is None or equation.op is not stack or len(equation.output.shape) != 3:
         return None
-    return [equation, *path] if equation[2]["axis"] == 0 else None
+    return [equation, *path] if equation.settings["axis"] == 0 else None
 
 
 def _loose(program: Program, found: dict[Var, list[Path]]) -> set[Var]:
     """The stacks that only sums read, in whose order nothing depends on it."""
-    views = {e[3] for paths in found.values() for path in paths for e in path}
+    views = {e.output for paths in found.values() for path in paths for e in path}
     fixed = set(program.outputs)
     for equation in program.equations:
-        if equation[3] not in found and equation[3] not in views:
-            fixed.update([x for x in equation[1] if type(x) is Var])
+        if equation.output not in found and equation.output not in views:
+            fixed.update([x for x in equation.inputs if type(x) is Var])
     return {
-        path[0][3]
+        path[0].output
         for paths in found.values()
         for path in paths
-        if fixed.isdisjoint([e[3] for e in path])
+        if fixed.isdisjoint([e.output for e in path])
     }
 
 

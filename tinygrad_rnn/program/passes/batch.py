@@ -16,15 +16,17 @@ from ...ops import broadcast_to, matmul, max, min, reshape, stack, sum, transpos
 from ...ops.parts import getitem_
 from ...ops.rows import less_one, picked, places, zeroed
 from ...ops.shape import cast, checked_, truncate
-from ..keys import hashable, named
+from ..keys import hashable, settings_key
 from ..program import Equation, Program, Var
 from .schedule import Group, in_groups
 
-FEWEST = 8  # equations that are worth to be made one: more than a step of a usual cell has
-LARGEST = 2**13  # bytes of a value that is worth to be stacked: stacks should stay in the cache
+FEWEST_MEMBERS = 8  # equations that are worth to be made one: more than a step of a usual cell has
+LARGEST_STACKED = (
+    2**13
+)  # bytes of a value that is worth to be stacked: stacks should stay in the cache
 LARGEST_FACTOR = 2**16  # the same for products, which gain more
 POINTWISE = {checked_, cast, truncate, zeroed}  # besides those that are marked elementwise
-VIEWS = {getitem_, reshape, stack, transpose}
+UNBATCHED = {getitem_, reshape, stack, transpose}
 REDUCTIONS = {sum, max, min}
 BY_PLACE = {picked, less_one}
 BY_ROW = {*BY_PLACE, zeroed}  # of two operands, each of which has the rows of all members
@@ -32,7 +34,7 @@ BY_ROW = {*BY_PLACE, zeroed}  # of two operands, each of which has the rows of a
 
 def batched(program: Program) -> Program:
     """With one operation on stacked operands for each group of equal ones."""
-    makers = {equation[3]: equation for equation in program.equations}
+    makers = {equation.output: equation for equation in program.equations}
     keys = _keys(program, makers)
     groups = _groups(program, keys)
     if not groups:
@@ -58,7 +60,7 @@ def _keys(program: Program, makers: dict[Var, Equation]) -> list[Any]:
     found: list[Any] = []
     for equation in program.equations:
         op, inputs, _, output, _ = equation
-        if op in VIEWS or output in static:
+        if op in UNBATCHED or output in static:
             found.append(None)
             continue
         shared = _key(equation, static, makers)
@@ -88,7 +90,7 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
     """What equal equations share besides the operations around; None for one that stays alone."""
     op, inputs, settings, output, _ = equation
     if op.elementwise and not settings:
-        return output.shape if output.nbytes <= LARGEST else None
+        return output.shape if output.nbytes <= LARGEST_STACKED else None
     if op is matmul:
         a, b = inputs
         if _largest(a, b, output, but=static) > LARGEST_FACTOR:
@@ -96,18 +98,18 @@ def _key(equation: Equation, static: set[Var], makers: dict[Var, Equation]) -> A
         if b in static and len(b.shape) == 2 and len(a.shape) < 3:
             return a.shape, b
         return (a, b.shape) if a in static and len(a.shape) == 2 and len(b.shape) < 3 else None
-    if output.nbytes > LARGEST or op is broadcast_to:
+    if output.nbytes > LARGEST_STACKED or op is broadcast_to:
         return None
     if op in BY_PLACE:
         maker = makers.get(inputs[1])
-        if maker is None or maker[0] is not places:
+        if maker is None or maker.op is not places:
             return None
-        targets = maker[1][0]
-        return inputs[0].shape, targets.shape, targets.dtype, named(maker[2])
+        targets = maker.inputs[0]
+        return inputs[0].shape, targets.shape, targets.dtype, settings_key(maker.settings)
     if op in REDUCTIONS:
-        return inputs[0].shape, named(settings)
+        return inputs[0].shape, settings_key(settings)
     if op.elementwise or op in POINTWISE:
-        return output.shape, named(settings)
+        return output.shape, settings_key(settings)
     return None
 
 
@@ -126,7 +128,7 @@ def _groups(program: Program, keys: list[Any]) -> dict[int, Group]:
     for k, key in enumerate(keys):
         if key is not None:
             classes.setdefault(key, []).append(k)
-    several = [members for members in classes.values() if len(members) >= FEWEST]
+    several = [members for members in classes.values() if len(members) >= FEWEST_MEMBERS]
     found: dict[int, Group] = {}
     if not several:
         return found
@@ -135,7 +137,9 @@ def _groups(program: Program, keys: list[Any]) -> dict[int, Group]:
         for k, depth in zip(members, depths, strict=True):
             by_depth.setdefault(depth, []).append(k)
         for together in by_depth.values():
-            if len(together) >= FEWEST and _stackable([program.equations[k] for k in together]):
+            if len(together) >= FEWEST_MEMBERS and _stackable(
+                [program.equations[k] for k in together]
+            ):
                 group = Group(together)
                 found |= dict.fromkeys(together, group)
     return found
@@ -197,18 +201,18 @@ def _scheduled(
     equations = program.equations
     order: dict[Var, int] = {}  # when each value was computed; within a group, its row
     for together in in_groups(equations, groups):
-        if len(together) >= FEWEST:
-            together = sorted(together, key=lambda k: _first(equations[k], order, k))
+        if len(together) >= FEWEST_MEMBERS:
+            together = sorted(together, key=lambda k: _first_operand(equations[k], order, k))
             yield from _as_one([equations[k] for k in together], makers)
         else:
             yield from [equations[k] for k in together]
         for k in together:
-            order[equations[k][3]] = len(order)
+            order[equations[k].output] = len(order)
 
 
-def _first(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:
+def _first_operand(equation: Equation, order: dict[Var, int], k: int) -> tuple[int, int]:
     """When its first operand was computed."""
-    computed = [order[x] for x in equation[1] if type(x) is Var and x in order]
+    computed = [order[x] for x in equation.inputs if type(x) is Var and x in order]
     return (sorted(computed)[0] if computed else -1), k
 
 
@@ -269,9 +273,9 @@ def _one_product(members: list[Equation], whole: Var) -> Iterator[Equation]:
         if len(b.shape) == 2:
             yield Equation(matmul, (a, stacked.value), {}, whole)
             return
-        turned = Var(a.shape[::-1], a.dtype)
-        yield Equation(transpose, (a,), {"axes": None}, turned)
-        yield Equation(matmul, (stacked.value, turned), {}, whole)
+        transposed = Var(a.shape[::-1], a.dtype)
+        yield Equation(transpose, (a,), {"axes": None}, transposed)
+        yield Equation(matmul, (stacked.value, transposed), {}, whole)
         return
     stacked = _stacked([m.inputs[0] for m in members])
     yield from stacked.equations

@@ -47,17 +47,17 @@ LINEAR |= {positive, reshape, square, stack, sum, transpose, where}  # or as goo
 def gated(program: Program) -> Program:
     """With one tanh for each array whose parts are under sigmoids and tanhs, all of them."""
     parts: dict[Var, list[Equation]] = {}
-    makers = {e[3]: e for e in program.equations if e[0] is getitem_}
+    makers = {e.output: e for e in program.equations if e.op is getitem_}
     for equation in program.equations:
-        part = makers.get(equation[1][0]) if equation[0] in (sigmoid, tanh) else None
+        part = makers.get(equation.inputs[0]) if equation.op in (sigmoid, tanh) else None
         if part is not None:
-            parts.setdefault(part[1][0], []).append(equation)
+            parts.setdefault(part.inputs[0], []).append(equation)
     columns = {x: _columns(x, several, makers) for x, several in parts.items()}
     exact = _exact(program) if any(columns.values()) else set()
     gates = {
-        e[3]: x
+        e.output: x
         for x, c in columns.items()
-        if c is not None and exact.isdisjoint([e[3] for e in parts[x] if e[0] is sigmoid])
+        if c is not None and exact.isdisjoint([e.output for e in parts[x] if e.op is sigmoid])
         for e in parts[x]
     }
     if not gates:
@@ -67,15 +67,15 @@ def gated(program: Program) -> Program:
     equations: list[Equation] = []
     wholes: dict[Var, Var] = {}
     for equation in program.equations:
-        x = gates.get(equation[3])
+        x = gates.get(equation.output)
         if x is None:
             equations.append(equation)
             continue
         if x not in wholes:
-            scale, shift = _rows(x, columns[x], constants, arrays)
+            scale, shift = _scale_and_shift(x, columns[x], constants, arrays)
             equations += (new := list(_as_tanh(x, scale, shift, equation.scope)))
-            wholes[x] = new[-1][3]
-        index = makers[equation[1][0]][2]
+            wholes[x] = new[-1].output
+        index = makers[equation.inputs[0]].settings
         equations.append(Equation(getitem_, (wholes[x],), index, equation.output, equation.scope))
     constant = (*program.constants, *arrays.items())
     return replace(program, equations=tuple(equations), constants=constant)
@@ -102,7 +102,7 @@ def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> An
         return None
     under: dict[Op, Array] = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
     for equation in several:
-        under[equation[0]][makers[equation[1][0]][2]["index"]] = True
+        under[equation.op][makers[equation.inputs[0]].settings["index"]] = True
     columns = under[sigmoid].reshape(-1, x.shape[-1])
     apart = (under[sigmoid] != under[tanh]).all() and under[sigmoid].any() and under[tanh].any()
     if not apart or (columns != columns[0]).any():
@@ -110,7 +110,7 @@ def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> An
     return tuple(columns[0].tolist())
 
 
-def _rows(
+def _scale_and_shift(
     x: Var, columns: tuple[bool, ...], constants: dict[Any, Var], arrays: dict[Var, Array]
 ) -> tuple[Var, Var]:
     """The constants: a half for each column under a sigmoid and 1 for others; a half and 0."""

@@ -45,9 +45,9 @@ class _Schedule:
         self._missing: list[int] = []
         self.ready: list[tuple[int, int]] = []
         self.partly: dict[int, Group] = {}
-        place = {equation[3]: k for k, equation in enumerate(equations)}
+        place = {equation.output: k for k, equation in enumerate(equations)}
         for k, equation in enumerate(equations):
-            above = {place[x] for x in equation[1] if type(x) is Var and x in place}
+            above = {place[x] for x in equation.inputs if type(x) is Var and x in place}
             self._missing.append(len(above))
             for j in above:
                 self._readers[j].append(k)

@@ -17,11 +17,11 @@ from ...ops.op import Array, Op
 from ...ops.parts import concatenate, getitem_, unslice
 from ...ops.shape import broadcast_to, cast, checked_
 from ..keys import hashable as hashable
-from ..keys import named
+from ..keys import settings_key
 from ..program import Equation, Program, Var
 
 Simpler = Any  # a Var of the same value, a simpler Equation, or None
-SMALL = 2**16  # entries of a constant that is worth computing ahead
+LARGEST_FOLDED = 2**16  # entries of a constant that is worth computing ahead
 
 
 def simplified(program: Program) -> Program:
@@ -41,9 +41,9 @@ def live(program: Program) -> Program:
     """Without equations whose outputs nobody reads."""
     needed, kept = set(program.outputs), []
     for equation in reversed(program.equations):
-        if equation[3] in needed:
+        if equation.output in needed:
             kept.append(equation)
-            needed.update([x for x in equation[1] if type(x) is Var])
+            needed.update([x for x in equation.inputs if type(x) is Var])
     return replace(program, equations=tuple(reversed(kept)))
 
 
@@ -79,7 +79,7 @@ class _Known:
                 self.instead[output] = simpler
                 found: Var = simpler
                 return found
-        same = self._equal(equation) or self._constant(equation)
+        same = self._equal(equation) or self._folded(equation)
         if same is not None:
             self.instead[output] = same
             return same
@@ -96,17 +96,17 @@ class _Known:
     def maker(self, x: Any, op: Op) -> Equation | None:
         """The equation that computes x, if it is one of this op."""
         found = self.makers.get(x) if type(x) is Var else None
-        return found if found is not None and found[0] is op else None
+        return found if found is not None and found.op is op else None
 
     def _equal(self, equation: Equation) -> Var | None:
         """What an equation like this one computed before; now it is this one."""
         op, inputs, settings, output, _ = equation
         given = tuple([x if type(x) is Var else hashable(x) for x in inputs])
-        key = (op, given, named(settings)) if settings else (op, given)
+        key = (op, given, settings_key(settings)) if settings else (op, given)
         found = self.seen.setdefault(key, output)
         return None if found is output else found
 
-    def _constant(self, equation: Equation) -> Var | None:
+    def _folded(self, equation: Equation) -> Var | None:
         """The equation's value where all inputs are constants."""
         op, inputs, settings, output, _ = equation
         if op is checked_:
@@ -114,7 +114,7 @@ class _Known:
         for x in inputs:
             if type(x) is Var and x not in self.constants:
                 return None
-        if output.size > SMALL:
+        if output.size > LARGEST_FOLDED:
             return None
         arrays = [self.constants[x] if type(x) is Var else x for x in inputs]
         with np.errstate(all="ignore"):
@@ -127,7 +127,7 @@ def _is_like(x: Any, output: Var) -> bool:
     return type(x) is Var and (x.shape, x.dtype) == (output.shape, output.dtype)
 
 
-def _same(equation: Equation, _: _Known) -> Simpler:
+def _identity(equation: Equation, _: _Known) -> Simpler:
     """The input, where shape and dtype stay."""
     x = equation.inputs[0]
     return x if _is_like(x, equation.output) else None
@@ -139,17 +139,17 @@ def _reshape(equation: Equation, known: _Known) -> Simpler:
     inner = known.maker(x, reshape)
     if inner is not None:
         return equation._replace(inputs=inner.inputs, settings={"shape": output.shape})
-    spread = known.maker(x, broadcast_to)
-    if spread is not None and not spread.inputs[0].shape:
+    broadcast = known.maker(x, broadcast_to)
+    if broadcast is not None and not broadcast.inputs[0].shape:
         settings = {"shape": output.shape}
-        return Equation(broadcast_to, spread.inputs, settings, output, equation.scope)
+        return Equation(broadcast_to, broadcast.inputs, settings, output, equation.scope)
     total = known.maker(x, sum)
     if total is not None and output.shape == tuple([n for n in x.shape if n != 1]):
         whole = total.inputs[0]
-        summed = counted(total.settings["axis"], whole)
+        summed = normalized_axes(total.settings["axis"], whole)
         axes = tuple([k for k, n in enumerate(whole.shape) if k in summed or n == 1])
         return Equation(sum, (whole,), {"axis": axes, "keepdims": False}, output, equation.scope)
-    return _same(equation, known)
+    return _identity(equation, known)
 
 
 def _transpose(equation: Equation, known: _Known) -> Simpler:
@@ -173,7 +173,7 @@ def _axes(equation: Equation) -> tuple[int, ...]:
 def _getitem(equation: Equation, known: _Known) -> Simpler:
     """A step of a stack is what was put there; a part that is all of an array is a reshape."""
     (x,), output, index = equation.inputs, equation.output, equation.settings["index"]
-    if x.size == output.size and not _turns(index):
+    if x.size == output.size and not _reverses(index):
         return equation._replace(op=reshape, settings={"shape": output.shape})
     stacked = known.maker(x, stack)
     if stacked is not None and type(index) is int and stacked.settings["axis"] == 0:
@@ -181,7 +181,7 @@ def _getitem(equation: Equation, known: _Known) -> Simpler:
     return None
 
 
-def _turns(index: Any) -> bool:
+def _reverses(index: Any) -> bool:
     """Whether an index puts entries into another order."""
     several = index if isinstance(index, tuple) else (index,)
     return any(isinstance(k, slice) and k.step is not None and k.step < 0 for k in several)
@@ -202,7 +202,7 @@ def _stack(equation: Equation, known: _Known) -> Simpler:
     sources = tuple([m.inputs[0] for m in makers])
     settings = first.settings
     alike = len({(x.shape, x.dtype) for x in sources}) == 1 and len(set(sources)) > 1
-    if not alike or any(named(m.settings) != named(settings) for m in makers):
+    if not alike or any(settings_key(m.settings) != settings_key(settings) for m in makers):
         return None
     joined = Var((len(inputs), *sources[0].shape), output.dtype)
     joined = known.add(Equation(stack, sources, {"axis": 0}, joined, equation.scope))
@@ -217,7 +217,7 @@ def _part_of_steps(makers: list[Equation], equation: Equation) -> Simpler:
     if op is not getitem_ or type(start) is not int or start < 0:
         return None
     for k, maker in enumerate(makers):
-        if maker[1][0] is not whole or maker[2]["index"] != start + k:
+        if maker.inputs[0] is not whole or maker.settings["index"] != start + k:
             return None
     if len(makers) == whole.shape[0]:
         return whole
@@ -248,7 +248,7 @@ def _concatenate(equation: Equation, known: _Known) -> Simpler:
     """Arrays of one shape joined along their first axis are a stack, reshaped."""
     inputs, output = equation.inputs, equation.output
     if len(inputs) == 1:
-        return _same(equation, known)
+        return _identity(equation, known)
     first = inputs[0]
     if equation.settings["axis"] != 0 or not all(
         type(x) is Var and x.shape == first.shape and x.dtype == output.dtype for x in inputs
@@ -264,7 +264,7 @@ def _unslice(equation: Equation, known: _Known) -> Simpler:
     _, inputs, settings, output, _ = equation
     indices = settings["indices"]
     T = output.shape[0] if output.shape else 0
-    if len(inputs) == 1 and inputs[0].size == output.size and not _turns(indices[0]):
+    if len(inputs) == 1 and inputs[0].size == output.size and not _reverses(indices[0]):
         return equation._replace(op=reshape, settings={"shape": output.shape})
     if any(x.dtype != output.dtype for x in inputs):
         return None
@@ -284,13 +284,13 @@ def _sum(equation: Equation, known: _Known) -> Simpler:
     if inner is None or inner.settings["keepdims"] or equation.settings["keepdims"]:
         return None
     source = inner.inputs[0]
-    before = counted(inner.settings["axis"], source)
+    before = normalized_axes(inner.settings["axis"], source)
     left = [k for k in range(len(source.shape)) if k not in before]
-    axes = tuple(sorted((*before, *(left[k] for k in counted(axis, x)))))
+    axes = tuple(sorted((*before, *(left[k] for k in normalized_axes(axis, x)))))
     return equation._replace(inputs=(source,), settings={"axis": axes, "keepdims": False})
 
 
-def counted(axis: Any, x: Var) -> list[int]:
+def normalized_axes(axis: Any, x: Var) -> list[int]:
     """The axes of a reduction, counted from the front."""
     ndim = len(x.shape)
     if axis is None:
@@ -306,7 +306,7 @@ def _scaled(equation: Equation, known: _Known) -> Simpler:
         other = inputs[1 - k]
         if _is_like(other, output) and _is_one(inputs[k], known):
             return other
-    return _unspread(equation, known)
+    return _without_broadcast(equation, known)
 
 
 def _is_one(x: Any, known: _Known) -> bool:
@@ -316,26 +316,26 @@ def _is_one(x: Any, known: _Known) -> bool:
     return array is not None and array.size > 0 and bool((array == 1).all())
 
 
-def _unspread(equation: Equation, known: _Known) -> Simpler:
+def _without_broadcast(equation: Equation, known: _Known) -> Simpler:
     """An operand that is repeated to the shape that the other has anyway is not repeated."""
     _op, inputs, _, output, _ = equation
     for k, x in enumerate(inputs):
-        spread = known.maker(x, broadcast_to)
+        broadcast = known.maker(x, broadcast_to)
         others = [y.shape for j, y in enumerate(inputs) if j != k and type(y) is Var]
-        if spread is not None and type(spread.inputs[0]) is Var and output.shape in others:
-            new = tuple(spread.inputs[0] if j == k else y for j, y in enumerate(inputs))
+        if broadcast is not None and type(broadcast.inputs[0]) is Var and output.shape in others:
+            new = tuple(broadcast.inputs[0] if j == k else y for j, y in enumerate(inputs))
             return equation._replace(inputs=new)
     return None
 
 
 RULES: dict[Op, Callable[[Equation, _Known], Simpler]] = {
-    broadcast_to: _same,
-    cast: _same,
+    broadcast_to: _identity,
+    cast: _identity,
     concatenate: _concatenate,
     divide: _scaled,
     getitem_: _getitem,
     multiply: _scaled,
-    positive: _same,
+    positive: _identity,
     reshape: _reshape,
     stack: _stack,
     sum: _sum,

@@ -21,13 +21,15 @@ from ...ops.op import Op
 from ...ops.parts import concatenate
 from ..program import Equation, Program, Var
 
-FEWEST = 4  # terms that are worth to be added up together
-LARGEST = 2**16  # bytes of an operand that is worth to be stacked: stacks should stay in the cache
+FEWEST_TERMS = 4  # terms that are worth to be added up together
+LARGEST_TERM = (
+    2**16
+)  # bytes of an operand that is worth to be stacked: stacks should stay in the cache
 
 
 def reassociated(program: Program) -> Program:
     """Sums and products of three and more: what is there early first, terms of a kind together."""
-    makers = {equation[3]: equation for equation in program.equations}
+    makers = {equation.output: equation for equation in program.equations}
     parent = _parents(program, makers)
     if not parent:
         return program
@@ -44,7 +46,7 @@ def reassociated(program: Program) -> Program:
             if len(leaves) < 3 or exact or mixed:
                 equations += _as_it_was(equation, parent, makers)
             else:
-                equations += _rebuilt(equation, leaves, makers, level)
+                equations += _regrouped(equation, leaves, makers, level)
     return replace(program, equations=tuple(equations))
 
 
@@ -52,14 +54,14 @@ def _parents(program: Program, makers: dict[Var, Equation]) -> dict[Var, Var]:
     """For each sum within a larger sum, which nothing else reads, the larger one."""
     uses: dict[Var, int] = dict.fromkeys(program.outputs, 2)
     for equation in program.equations:
-        for x in equation[1]:
+        for x in equation.inputs:
             if type(x) is Var:
                 uses[x] = uses.get(x, 0) + 1
     parent = {}
     for op, inputs, _, output, _ in program.equations:
         if op is add or op is multiply:
             for x in inputs:
-                within = type(x) is Var and x in makers and makers[x][0] is op and uses[x] == 1
+                within = type(x) is Var and x in makers and makers[x].op is op and uses[x] == 1
                 if within and (x.shape, x.dtype) == (output.shape, output.dtype):
                     parent[x] = output
     return parent
@@ -91,11 +93,11 @@ def _as_it_was(
     """The equations of a tree of sums."""
     found = [root]
     for equation in found:  # it grows
-        found += [makers[x] for x in equation[1] if type(x) is Var and x in parent]
+        found += [makers[x] for x in equation.inputs if type(x) is Var and x in parent]
     return found[::-1]
 
 
-def _rebuilt(
+def _regrouped(
     root: Equation, leaves: list[Any], makers: dict[Var, Equation], level: dict[Any, int]
 ) -> Iterator[Equation]:
     """The sum or product of the leaves anew."""
@@ -103,15 +105,15 @@ def _rebuilt(
     if len(numbers) > 1:
         number = builtins.sum(numbers) if root.op is add else math.prod(numbers)
         leaves = [x for x in leaves if type(x) is Var] + [number]
-    if root.op is add and len(leaves) >= FEWEST:
+    if root.op is add and len(leaves) >= FEWEST_TERMS:
         joined: list[Any] = []
         for kind, several in _by_kind(leaves, makers).items():
-            if kind is None or len(several) < FEWEST:
+            if kind is None or len(several) < FEWEST_TERMS:
                 joined += several
                 continue
             total = Var(several[0].shape, several[0].dtype)
             level[total] = max(level[x] for x in several)
-            yield from _joined(kind[0], several, total, makers, root.scope)
+            yield from _fused_sum(kind[0], several, total, makers, root.scope)
             joined.append(total)
         leaves = joined
     leaves.sort(key=lambda x: level[x] if type(x) is Var else 0)
@@ -145,7 +147,10 @@ def _by_kind(leaves: Iterable[Any], makers: dict[Var, Equation]) -> dict[Any, li
 
 def _kind(maker: Equation) -> Any:
     op, inputs, _, output, _ = maker
-    if not output.shape or max((x.nbytes for x in inputs if type(x) is Var), default=0) > LARGEST:
+    if (
+        not output.shape
+        or max((x.nbytes for x in inputs if type(x) is Var), default=0) > LARGEST_TERM
+    ):
         return None
     if op is matmul:
         a, b = inputs
@@ -154,7 +159,7 @@ def _kind(maker: Equation) -> Any:
     return op, output.shape, output.dtype
 
 
-def _joined(
+def _fused_sum(
     op: Op, several: list[Var], total: Var, makers: dict[Var, Equation], scope: tuple[str, ...]
 ) -> Iterator[Equation]:
     """a_1 b_1 + a_2 b_2 + ... as [a_1 a_2 ...] [b_1; b_2; ...]; other sums as that of a stack."""
@@ -166,19 +171,19 @@ def _joined(
     columns, rows = [], []
     for x in several:
         a, b = makers[x].inputs
-        turned = Var(a.shape[::-1], a.dtype)
-        yield Equation(transpose, (a,), {"axes": None}, turned, scope)
-        columns.append(turned)
+        transposed = Var(a.shape[::-1], a.dtype)
+        yield Equation(transpose, (a,), {"axes": None}, transposed, scope)
+        columns.append(transposed)
         rows.append(b)
-    yield from (left := list(_together(columns, scope)))
-    yield from (right := list(_together(rows, scope)))
-    stacked = left[-1][3]
-    turned = Var(stacked.shape[::-1], stacked.dtype)
-    yield Equation(transpose, (stacked,), {"axes": None}, turned, scope)
-    yield Equation(matmul, (turned, right[-1][3]), {}, total, scope)
+    yield from (left := list(_stacked_rows(columns, scope)))
+    yield from (right := list(_stacked_rows(rows, scope)))
+    stacked = left[-1].output
+    transposed = Var(stacked.shape[::-1], stacked.dtype)
+    yield Equation(transpose, (stacked,), {"axes": None}, transposed, scope)
+    yield Equation(matmul, (transposed, right[-1].output), {}, total, scope)
 
 
-def _together(several: list[Var], scope: tuple[str, ...]) -> Iterator[Equation]:
+def _stacked_rows(several: list[Var], scope: tuple[str, ...]) -> Iterator[Equation]:
     """Matrices below one another."""
     first = several[0]
     rows = Var((builtins.sum(x.shape[0] for x in several), first.shape[1]), first.dtype)

@@ -23,13 +23,13 @@ def widened(program: Program) -> Program:
 
 
 def _once(program: Program) -> Program:
-    makers = {e[3]: e for e in program.equations if e[0] is getitem_}
+    makers = {e.output: e for e in program.equations if e.op is getitem_}
     groups: dict[Any, list[Equation]] = {}
     for equation in program.equations if makers else ():
         sources = _sources(equation, makers)
         if sources is not None:
             of = tuple([x if type(x) is Var else hashable(x) for x in sources])
-            groups.setdefault((equation[0], of), []).append(equation)
+            groups.setdefault((equation.op, of), []).append(equation)
     wide: dict[Var, Any] = {}
     for key, members in groups.items():
         whole = next(x for x in key[1] if type(x) is Var)
@@ -55,11 +55,11 @@ def _sources(equation: Equation, makers: dict[Var, Equation]) -> tuple[Any, ...]
         if part is None or x.shape != output.shape:
             return None
         first = first or part
-        whole = part[1][0]
-        if part[2] != first[2] or whole.shape != first[1][0].shape:
+        whole = part.inputs[0]
+        if part.settings != first.settings or whole.shape != first.inputs[0].shape:
             return None
         found.append(whole)
-    proper = first is not None and len(first[1][0].shape) == len(output.shape)
+    proper = first is not None and len(first.inputs[0].shape) == len(output.shape)
     return tuple(found) if proper else None
 
 
@@ -69,7 +69,7 @@ def _wide(
     """Each group's function of the whole arrays, and its results as parts of that."""
     wholes: dict[Any, Var] = {}
     for equation in equations:
-        key = wide.get(equation[3])
+        key = wide.get(equation.output)
         if key is None:
             yield equation
             continue

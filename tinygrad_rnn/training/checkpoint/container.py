@@ -31,9 +31,10 @@ DTYPES = {
     **{f"{kind}{8 * n}": np.dtype(f"{kind.lower()}{n}") for kind in "IU" for n in (1, 2, 4, 8)},
     **{f"F{8 * n}": np.dtype(f"f{n}") for n in (2, 4, 8)},
 }
-TEXT = "tinygrad_rnn"  # what the text is called
-_SUM = re.compile(rb'"tinygrad_rnn":"([0-9a-f]{64}) ')  # in a string its quotes would be escaped
-_ZEROS = b"0" * 64
+TEXT_KEY = "tinygrad_rnn"  # what the text is called
+# In a string its quotes would be escaped.
+_CHECKSUM = re.compile(rb'"tinygrad_rnn":"([0-9a-f]{64}) ')
+_BLANK_CHECKSUM = b"0" * 64
 _LONGEST_HEADER = 100_000_000  # bytes, in the format
 _MOST_AXES = 64  # of an array of NumPy
 
@@ -47,9 +48,9 @@ def pack(arrays: Mapping[str, Array], text: str) -> bytes:
     """
     package = _package("save")
     plain = {_checked(name): _plain(name, array) for name, array in arrays.items()}
-    content: bytes = package.numpy.save(plain, {TEXT: f"{_ZEROS.decode()} {text}"})
+    content: bytes = package.numpy.save(plain, {TEXT_KEY: f"{_BLANK_CHECKSUM.decode()} {text}"})
     at = _place_of_sum(content)
-    return b"".join((content[:at], _sum(content, at), content[at + len(_ZEROS) :]))
+    return b"".join((content[:at], _checksum(content, at), content[at + len(_BLANK_CHECKSUM) :]))
 
 
 def _checked(name: Any) -> str:
@@ -97,7 +98,7 @@ def unpack(file: BinaryIO, name: str) -> tuple[dict[str, Array], str]:
         text = _text(head[8:], size - len(head))
         content = head + file.read(size - len(head))
         _prove(content)
-        return dict(package.numpy.load(content)), text[len(_ZEROS) + 1 :]
+        return dict(package.numpy.load(content)), text[len(_BLANK_CHECKSUM) + 1 :]
     except CheckpointError as error:
         raise CheckpointError(f"load: {name} {error}") from None
     except MemoryError:
@@ -124,7 +125,7 @@ def _text(header: bytes, room: int) -> str:
         raise CheckpointError("is damaged: its header is no table")
     texts = entries.pop("__metadata__", None)
     end = 0
-    for begin, stop, name in sorted(_place(*entry) for entry in entries.items()):
+    for begin, stop, name in sorted(_byte_range(*entry) for entry in entries.items()):
         if begin != end:
             raise CheckpointError(f"is damaged: {shown(name)} is at byte {begin}, not at {end}")
         end = stop
@@ -149,7 +150,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _place(name: str, entry: Any) -> tuple[int, int, str]:
+def _byte_range(name: str, entry: Any) -> tuple[int, int, str]:
     """Where an array's bytes begin and end, where there are as many as its shape needs."""
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(begin), int(end)]} if (
@@ -167,23 +168,23 @@ def _is_size(n: Any) -> bool:
 def _prove(content: bytes) -> None:
     """Raises: CheckpointError where the checksum in the content is not that of the content."""
     at = _place_of_sum(content)
-    if not content.startswith(_sum(content, at), at):
+    if not content.startswith(_checksum(content, at), at):
         raise CheckpointError("is damaged: its checksum is not that of its content")
 
 
 def _place_of_sum(content: bytes) -> int:
-    found = _SUM.search(content)
+    found = _CHECKSUM.search(content)
     if found is None:
         raise CheckpointError("is damaged: its checksum cannot be found")
     return found.start(1)
 
 
-def _sum(content: bytes, at: int) -> bytes:
+def _checksum(content: bytes, at: int) -> bytes:
     """The checksum of a content that has it at this place."""
     whole = memoryview(content)
     digest = hashlib.sha256(whole[:at])
-    digest.update(_ZEROS)
-    digest.update(whole[at + len(_ZEROS) :])
+    digest.update(_BLANK_CHECKSUM)
+    digest.update(whole[at + len(_BLANK_CHECKSUM) :])
     return digest.hexdigest().encode()
 
 

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from .labels import LONGEST_NAME, Show, cut, lines_of
+from .labels import LONGEST_NAME, Show, abbreviate, lines_of
 from .sheet import Arrow, Box, Scope, Sheet
 from .style import FRAME, KINDS, LEGEND, MEANINGS, OUTPUT, POINT, Style, arrow_style, box_style
 
@@ -50,7 +50,8 @@ def _boxes(boxes: Iterable[Box]) -> list[str]:
 
 def _frame(scope: Scope, number: int, content: Sequence[str]) -> list[str]:
     indent = "\t" * len(scope)
-    label = label_of(cut(scope[-1], LONGEST_NAME), " ")  # the last line keeps arrows off the first
+    # the last line keeps arrows off the first
+    label = label_of(abbreviate(scope[-1], LONGEST_NAME), " ")
     text = {"label": label, "id": f"c{number}"}
     style = FRAME | ({"labeljust": "l"} if scope in HALVES else {})  # the turn is at the right
     head = statement("graph", style | text, len(scope) + 1)

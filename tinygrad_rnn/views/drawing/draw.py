@@ -9,11 +9,11 @@ import graphviz
 
 from ...engine.tape import tape
 from ...engine.tensor import Tensor
-from .backward import with_backward
+from .backward_graph import with_backward
 from .dot import body_of
 from .folding import fold_nodes
 from .graph import Recorded, arrows_of, boxes_of, count_boxes, links_of, norms_of, recorded
-from .labels import Show, called
+from .labels import Show, display_names
 from .outline import outline
 from .picture import RENDERING_FAILS, svg_of
 from .sheet import Sheet
@@ -101,9 +101,9 @@ def draw(
     """
     _check_outputs(outputs)
     _check_options(show, direction, depth)
-    nodes, kept = tape(*outputs), dict.fromkeys(outputs)
-    folding = fold_nodes(nodes, kept, fold, depth)
-    known = recorded(nodes, kept, called(nodes, names or {}), folding)
+    nodes, unfolded = tape(*outputs), dict.fromkeys(outputs)
+    folding = fold_nodes(nodes, unfolded, fold, depth)
+    known = recorded(nodes, unfolded, display_names(nodes, names or {}), folding)
     _check_size(count_boxes(known), max_nodes)
     return drawing_of(_sheet(known, show, backward, group), show, direction, legend)
 

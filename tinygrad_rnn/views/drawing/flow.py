@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ...bptt.pullback import edited_pullback
 from ...bptt.time import Edge
-from ...bptt.walk import walk
 from ...derivation.report import norm
 from ...engine.tape import value_of
 from ...engine.totals import Node, Totals
@@ -42,14 +42,14 @@ def link_norms(output: Node, links: Mapping[str, Sequence[Edge]]) -> Norms:
             sums[link].receive(node.inputs[place], gradient, node.op)
         return gradient
 
-    walk(output, np.ones(output.shape, output.dtype), edit=edit)
-    return {link: _together(map(value_of, several.rest())) for link, several in sums.items()}
+    edited_pullback(output, np.ones(output.shape, output.dtype), edit=edit)
+    return {link: _joint_norm(map(value_of, several.rest())) for link, several in sums.items()}
 
 
-def _together(arrays: Iterable[Array]) -> float:
+def _joint_norm(arrays: Iterable[Array]) -> float:
     """The norm of several arrays as one.
 
-    >>> _together([np.array([3.0]), np.array([0.0, 4.0])])
+    >>> _joint_norm([np.array([3.0]), np.array([0.0, 4.0])])
     5.0
     """
     return norm(np.array([norm(array) for array in arrays]))

@@ -11,7 +11,8 @@ from ...bptt.time import is_node, step_of
 from ...engine.totals import Node
 from .sheet import Scope
 
-FIRST, LAST, FEWEST = 2, 1, 2  # steps shown at either end, and the fewest between that are folded
+FIRST, LAST = 2, 1  # steps shown at either end
+FEWEST_FOLDED = 2  # steps between them
 
 
 class Bundle(NamedTuple):
@@ -29,11 +30,11 @@ class Folding(NamedTuple):
 
 
 def fold_nodes(
-    nodes: Sequence[Node], kept: Collection[Node], fold: bool, depth: int | None
+    nodes: Sequence[Node], unfolded: Collection[Node], fold: bool, depth: int | None
 ) -> Folding:
     """The bundles of a tape's nodes.
 
-    kept: nodes that have a box of their own whatever happens. fold: whether time steps between
+    unfolded: nodes that have a box of their own whatever happens. fold: whether time steps between
     the first two and the last are one box. depth: how many frames inside each other are open.
 
     >>> import tinygrad_rnn as tg
@@ -56,11 +57,11 @@ def fold_nodes(
                 return Bundle(scope[:k], label)
         return None
 
-    places = ((node, bundle(node.scope)) for node in nodes if node not in kept)
+    places = ((node, bundle(node.scope)) for node in nodes if node not in unfolded)
     bundles = {node: place for node, place in places if place is not None}
     if steps:
-        _hide_what_only_steps_use(nodes, kept, bundles)
-        _hide_what_comes_of_steps(nodes, kept, bundles, steps)
+        _hide_what_only_steps_use(nodes, unfolded, bundles)
+        _hide_what_comes_of_steps(nodes, unfolded, bundles, steps)
     used = dict.fromkeys(place for place in bundles.values() if place.label is None)
     return Folding(bundles, {place: sorted(steps[place.scope]) for place in used})
 
@@ -74,17 +75,17 @@ def _middles(scopes: Iterable[Scope]) -> dict[Scope, set[int]]:
             if step is not None:
                 found[scope[:k]].add(step)
     middles = {scope: sorted(steps)[FIRST:-LAST] for scope, steps in found.items()}
-    return {scope: set(steps) for scope, steps in middles.items() if len(steps) >= FEWEST}
+    return {scope: set(steps) for scope, steps in middles.items() if len(steps) >= FEWEST_FOLDED}
 
 
 def _hide_what_only_steps_use(
-    nodes: Sequence[Node], kept: Collection[Node], bundles: dict[Node, Bundle]
+    nodes: Sequence[Node], unfolded: Collection[Node], bundles: dict[Node, Bundle]
 ) -> None:
     """What was made outside of steps for folded ones alone, as their inputs, goes with them."""
     users: defaultdict[Node, set[Bundle | None]] = defaultdict(set)
     for node in reversed(nodes):
         place = bundles.get(node)
-        if place is None and node not in kept and step_of(node.scope) is None:
+        if place is None and node not in unfolded and step_of(node.scope) is None:
             (only,) = users[node] if len(users[node]) == 1 else (None,)
             if only is not None and only.label is None:
                 place = bundles[node] = only
@@ -94,7 +95,7 @@ def _hide_what_only_steps_use(
 
 def _hide_what_comes_of_steps(
     nodes: Sequence[Node],
-    kept: Collection[Node],
+    unfolded: Collection[Node],
     bundles: dict[Node, Bundle],
     steps: Mapping[Scope, Collection[int]],
 ) -> None:
@@ -108,7 +109,7 @@ def _hide_what_comes_of_steps(
         before = [latest[x] for x in node.inputs if is_node(x) and x in latest]
         if before:
             step, scope = latest[node] = max(before)
-            if node not in kept and node not in bundles and step in steps.get(scope, ()):
+            if node not in unfolded and node not in bundles and step in steps.get(scope, ()):
                 bundles[node] = Bundle(scope, None)
 
 

@@ -14,15 +14,15 @@ from ...bptt.time import Edge, is_node, step_of
 from ...engine.totals import Node
 from .flow import Norms, link_norms
 from .folding import Bundle, Folding
-from .labels import LONGEST_NAME, Called, Show, cut, describe, is_array, numbers
+from .labels import LONGEST_NAME, DisplayNames, Show, abbreviate, describe, is_array, numbers
 from .sheet import Arrow, Box, Kind, Scope, Way
 
 _LAYER = re.compile(r"layer \d+.*")
 
 NOT_COMPUTED = "gradients: not computed; call backward() before drawing"
 NOT_KNOWN = "gradients through edges: only of one output of one entry, not written since"
-COMPUTED = "the thicker an edge, the larger the norm of the gradient that flows back through it"
-WRITTEN = "the number on an edge is that norm"
+WIDTH_NOTE = "the thicker an edge, the larger the norm of the gradient that flows back through it"
+NUMBER_NOTE = "the number on an edge is that norm"
 
 
 class Link(NamedTuple):
@@ -39,13 +39,13 @@ class Recorded(NamedTuple):
 
     nodes: Sequence[Node]
     outputs: Collection[Node]
-    names: Called
+    names: DisplayNames
     folding: Folding
     ids: Mapping[Node, str]
 
 
 def recorded(
-    nodes: Sequence[Node], outputs: Collection[Node], names: Called, folding: Folding
+    nodes: Sequence[Node], outputs: Collection[Node], names: DisplayNames, folding: Folding
 ) -> Recorded:
     """The ids of boxes: n3 for the fourth node, f0 for the first bundle."""
     bundles = {bundle: f"f{k}" for k, bundle in enumerate(dict.fromkeys(folding.bundles.values()))}
@@ -104,7 +104,7 @@ def _bundled(key: str, bundle: Bundle, folding: Folding, operations: int) -> Box
         steps = folding.steps[bundle]
         lines = (f"… {len(steps)} more steps", f"t={steps[0]} to t={steps[-1]}", inside)
         return Box(key, "steps", lines, bundle.scope)
-    return Box(key, "scope", (cut(bundle.label, LONGEST_NAME), inside), bundle.scope)
+    return Box(key, "scope", (abbreviate(bundle.label, LONGEST_NAME), inside), bundle.scope)
 
 
 # Arrows
@@ -233,4 +233,4 @@ def norms_of(tape: Recorded, links: Sequence[Link], show: Show) -> tuple[Norms, 
         norms = link_norms(output, {link.id: link.edges for link in links})
     except RuntimeError:  # a tensor was written since
         return {}, (NOT_KNOWN,)
-    return norms, (COMPUTED,) if show == "shape" else (COMPUTED, WRITTEN)
+    return norms, (WIDTH_NOTE,) if show == "shape" else (WIDTH_NOTE, NUMBER_NOTE)

@@ -15,7 +15,7 @@ from ...nn import Module
 from ...ops.op import Array, Op
 
 Show = Literal["shape", "stats", "values"]
-Called = Mapping[Node, str]
+DisplayNames = Mapping[Node, str]
 
 LONGEST_NAME = 40  # characters
 LONGEST_CALL = 60
@@ -26,7 +26,7 @@ UNPRINTABLE = re.compile("[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010
 PLAIN = (int, str, np.generic, np.ndarray, np.dtype, type(None))
 
 
-def called(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
+def display_names(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
     """What each node is called, if at all; two names of one Tensor make `a = b`.
 
     names: Tensors go by their name there; of a Module the parameters that have none, as in
@@ -34,25 +34,25 @@ def called(nodes: Sequence[Node], names: Mapping[str, Any]) -> dict[Node, str]:
 
     >>> from tinygrad_rnn import nn
     >>> model = nn.Linear(2, 1)
-    >>> list(called([model.weight, model.bias], {"model": model, "b": model.bias}).values())
+    >>> list(display_names([model.weight, model.bias], {"model": model, "b": model.bias}).values())
     ['model.weight', 'b']
     """
     given: dict[Node, list[str]] = {}
     parts: dict[Node, str] = {}
     for name, value in names.items():
         if isinstance(value, Tensor) and name:
-            given.setdefault(value, []).append(cut(name, LONGEST_NAME))
+            given.setdefault(value, []).append(abbreviate(name, LONGEST_NAME))
         elif isinstance(value, Module):
             for path, parameter in value.named_parameters():
-                parts.setdefault(parameter, cut(f"{name}.{path}", LONGEST_NAME))
-    own = {node: cut(node.name, LONGEST_NAME) for node in nodes if node.name}
+                parts.setdefault(parameter, abbreviate(f"{name}.{path}", LONGEST_NAME))
+    own = {node: abbreviate(node.name, LONGEST_NAME) for node in nodes if node.name}
     return own | parts | {node: " = ".join(several) for node, several in given.items()}
 
 
-def describe(node: Node, names: Called, show: Show) -> tuple[str, ...]:
+def describe(node: Node, names: DisplayNames, show: Show) -> tuple[str, ...]:
     """The lines of a node: what it is, its shape, its numbers, the norm of its gradient."""
     name = [names[node]] if node in names else []
-    call = [] if node.op is None else [cut(_call(node.op, node, names), LONGEST_CALL)]
+    call = [] if node.op is None else [abbreviate(_call(node.op, node, names), LONGEST_CALL)]
     lines = [" = ".join(name + call), str(node.shape), *numbers(node._array, show)]
     if node.grad is not None:
         lines.append(f"‖grad‖ = {norm(node.grad._array):.3g}")
@@ -85,7 +85,7 @@ def numbers(array: Array, show: Show) -> list[str]:
 # The op
 
 
-def _call(op: Op, node: Node, names: Called) -> str:
+def _call(op: Op, node: Node, names: DisplayNames) -> str:
     """The op, with its inputs and settings where they say more than the edges do."""
     inputs = [_input(x, names) for x in node.inputs]
     if len(inputs) > MOST_INPUTS and set(inputs) == {"·"}:
@@ -97,7 +97,7 @@ def _call(op: Op, node: Node, names: Called) -> str:
     return f"{op.name}({', '.join(inputs + settings)})"
 
 
-def _input(x: Any, names: Called) -> str:
+def _input(x: Any, names: DisplayNames) -> str:
     if isinstance(x, Tensor):
         return names.get(x, "·")
     return "·" if is_array(x) else in_place(x)
@@ -138,7 +138,7 @@ def lines_of(text: str) -> list[str]:
     return [UNPRINTABLE.sub("\ufffd", line) for line in text.splitlines()]
 
 
-def cut(value: object, longest: int) -> str:
+def abbreviate(value: object, longest: int) -> str:
     """The text of a value, with `…` for what is more than so many characters."""
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

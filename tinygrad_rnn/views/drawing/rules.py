@@ -11,10 +11,10 @@ from ...derivation.expressions.expression import Expression, Symbol, named
 from ...derivation.expressions.recorder import Recorder, rules_of
 from ...derivation.expressions.spelling import Speller
 from ...derivation.expressions.syntax import variable
-from ...derivation.walk import ELLIPSIS, written_size
+from ...derivation.visits import ELLIPSIS, written_size
 from ...engine.tensor import Tensor, leaf
 from ...engine.totals import Node
-from .labels import cut, is_array
+from .labels import abbreviate, is_array
 
 LONGEST_RULE = 60  # characters
 
@@ -63,4 +63,6 @@ def _symbol(x: Any, name: str) -> Symbol:
 
 def _written(speller: Speller, rule: Expression) -> str:
     """The rule as text; an ellipsis where it would be longer than anyone draws."""
-    return cut(speller.text(rule if written_size(rule) < LONGEST_RULE else ELLIPSIS), LONGEST_RULE)
+    return abbreviate(
+        speller.text(rule if written_size(rule) < LONGEST_RULE else ELLIPSIS), LONGEST_RULE
+    )

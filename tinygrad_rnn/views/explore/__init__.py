@@ -12,11 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...bptt.walk import checked_loss
+from ...bptt.pullback import checked_loss
 from ...derivation import derive
 from ...engine.tape import tape
 from ...engine.tensor import Tensor
-from ..drawing.labels import LONGEST_NAME, cut
+from ..drawing.labels import LONGEST_NAME, abbreviate
 from ..drawing.picture import _write
 from .contents import contents
 from .figure import figure
@@ -57,7 +57,7 @@ def explore(
     _check_size(loss)
     derivation = derive(loss, names=names)
     drawing = figure(loss, derivation)
-    page = _page(contents(derivation), drawing, cut(derivation.name(loss), LONGEST_NAME))
+    page = _page(contents(derivation), drawing, abbreviate(derivation.name(loss), LONGEST_NAME))
     _write(path, page.encode(errors="replace"))
     return path
 
@@ -71,7 +71,7 @@ def _check_size(loss: Tensor) -> None:
         )
 
 
-def _page(told: dict[str, Any], drawing: str, title: str) -> str:
+def _page(data: dict[str, Any], drawing: str, title: str) -> str:
     """The page's text. Nothing in it but the script and the style that ship can run or load."""
     style, script = ("\n".join(map(_part, names)) for names in (STYLES, SCRIPTS))
     replaced = {
@@ -80,7 +80,7 @@ def _page(told: dict[str, Any], drawing: str, title: str) -> str:
         "SCRIPT_HASH": _hash(script),
         "STYLE": style,
         "DRAWING": drawing,
-        "DATA": json.dumps(told, separators=(",", ":"), allow_nan=False).translate(HARMLESS),
+        "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).translate(HARMLESS),
         "SCRIPT": script,
     }
     pieces = _part("page.html").split("%%")  # every second one is a name

@@ -10,7 +10,7 @@ import numpy as np
 from ...derivation.report import norm
 from ...ops.op import Array
 
-FEW = 4
+NARROW = 4
 
 
 def shown(array: Array, most: int) -> dict[str, Any]:
@@ -58,9 +58,9 @@ def _block(rows: int, cols: int, most: int) -> tuple[int, int]:
     """The least block that leaves at most so many: square, but a few rows or columns stay whole."""
     if rows * cols <= most:
         return 1, 1
-    if cols <= FEW:
+    if cols <= NARROW:
         return -(-rows // (most // cols)), 1
-    if rows <= FEW:
+    if rows <= NARROW:
         return 1, -(-cols // (most // rows))
     side = math.isqrt(rows * cols // most)
     while -(-rows // side) * -(-cols // side) > most:

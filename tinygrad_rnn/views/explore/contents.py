@@ -20,7 +20,7 @@ from ...derivation import Derivation
 from ...derivation.report import norm
 from ...engine.tensor import Tensor
 from ...ops.op import Array
-from ..drawing.labels import LONGEST_NAME, cut
+from ..drawing.labels import LONGEST_NAME, abbreviate
 from .arrays import number, shown
 from .timeline import states_by_layer
 
@@ -77,18 +77,18 @@ def _node(
     most: int,
 ) -> dict[str, Any]:
     return {
-        "name": cut(derivation.name(node), LONGEST_NAME),
+        "name": abbreviate(derivation.name(node), LONGEST_NAME),
         "kind": kind_of(node),
         "op": None if node.op is None else node.op.name,
-        "formula": cut(derivation.formula(node).text, LONGEST_FORMULA),
+        "formula": abbreviate(derivation.formula(node).text, LONGEST_FORMULA),
         "shape": list(node.shape),
         "dtype": str(node.dtype),
-        "scope": [cut(label, LONGEST_NAME) for label in node.scope],
+        "scope": [abbreviate(label, LONGEST_NAME) for label in node.scope],
         "step": step_of(node.scope),
         "value": shown(node.data, most),
         "inputs": [
             {"input": node.op.input_name(k)}
-            | ({"node": numbers[x]} if isinstance(x, Tensor) else {"is": _told(x)})
+            | ({"node": numbers[x]} if isinstance(x, Tensor) else {"is": _constant(x)})
             for k, x in enumerate(node.inputs)
             if node.op is not None
         ],
@@ -96,9 +96,9 @@ def _node(
     }
 
 
-def _told(x: Any) -> str:
+def _constant(x: Any) -> str:
     """An input that is no Tensor: a number as it is, of an array its shape."""
-    return f"array of shape {np.shape(x)}" if np.shape(x) else cut(x, LONGEST_NAME)
+    return f"array of shape {np.shape(x)}" if np.shape(x) else abbreviate(x, LONGEST_NAME)
 
 
 def _difference(node: Tensor, gradient: Array | None) -> float | str | None:
@@ -117,7 +117,7 @@ def _visit(visit: Any, numbers: Mapping[Tensor, int], edges: Edges, most: int) -
                 "edge": edges[visit.node, sent.place],
                 "to": numbers[sent.to],
                 "input": sent.input,
-                "rule": cut(sent.rule.text, LONGEST_FORMULA),
+                "rule": abbreviate(sent.rule.text, LONGEST_FORMULA),
                 "array": shown(sent.array, most),
                 "total": shown(sent.total, most),
             }
@@ -149,7 +149,7 @@ def _row_name(derivation: Derivation, states: Sequence[Tensor]) -> str:
     stems = {re.sub(r"_?\d+$", "", derivation.name(state)) for state in states}
     layer = [label for x in states[:1] for label in x.scope if step_of((label,)) is None]
     state = f"{stems.pop()}_t" if len(stems) == 1 else "state"
-    return cut(", ".join([*layer, state]), LONGEST_NAME)
+    return abbreviate(", ".join([*layer, state]), LONGEST_NAME)
 
 
 def _op_name(states: Mapping[int, Tensor]) -> str:

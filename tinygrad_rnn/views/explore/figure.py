@@ -12,7 +12,7 @@ from ..drawing.picture import svg_of
 from .contents import kind_of
 
 Element = ElementTree.Element
-KEPT = {  # attributes that say where things are; how they look is the page's own matter
+GEOMETRY = {  # attributes that say where things are; how they look is the page's own matter
     "cx", "cy", "d", "points", "rx", "ry", "text-anchor", "transform", "viewBox", "x", "y",
 }  # fmt: skip
 
@@ -39,7 +39,7 @@ def figure(loss: Tensor, derivation: Derivation) -> str:
 def _strip(element: Element) -> None:
     """Leaves the kind of element, where it is, and what it says."""
     kind = {"class": element.attrib["class"]} if element.tag.endswith("}g") else {}
-    element.attrib = {k: x for k, x in element.attrib.items() if k in KEPT} | kind
+    element.attrib = {k: x for k, x in element.attrib.items() if k in GEOMETRY} | kind
     element.tag = element.tag.rpartition("}")[2]
     element.tail = None
     if element.tag not in ("text", "title"):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ...bptt.time import recurrent_edges, step_of
 from ...engine.tensor import Tensor
 
-Place = tuple[tuple[str, ...], int, str]  # the scopes around a step, the place in it, the op
+Position = tuple[tuple[str, ...], int, str]  # the scopes around a step, the place in it, the op
 
 
 def states_by_layer(nodes: Sequence[Tensor]) -> list[dict[int, Tensor]]:
@@ -30,7 +30,7 @@ def states_by_layer(nodes: Sequence[Tensor]) -> list[dict[int, Tensor]]:
     places = _places(nodes)
     used = {node.inputs[place] for node, place in recurrent_edges(nodes)}
     wanted = {place for node, place in places.items() if node in used}
-    found: defaultdict[Place, dict[int, Tensor]] = defaultdict(dict)
+    found: defaultdict[Position, dict[int, Tensor]] = defaultdict(dict)
     for node, place in places.items():
         step = step_of(node.scope)
         if place in wanted and step is not None:
@@ -38,7 +38,7 @@ def states_by_layer(nodes: Sequence[Tensor]) -> list[dict[int, Tensor]]:
     return list(found.values())
 
 
-def _places(nodes: Sequence[Tensor]) -> dict[Tensor, Place]:
+def _places(nodes: Sequence[Tensor]) -> dict[Tensor, Position]:
     """Where in its time step each result was recorded, from the end on."""
     steps: defaultdict[tuple[str, ...], list[Tensor]] = defaultdict(list)
     for node in nodes:

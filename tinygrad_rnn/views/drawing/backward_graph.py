@@ -15,7 +15,9 @@ from .graph import Link, Recorded
 from .rules import rule_texts
 from .sheet import Arrow, Box, Sheet
 
-RULES = "on the way back: g the gradient that comes in, z the result, other letters the op's inputs"
+RULES_NOTE = (
+    "on the way back: g the gradient that comes in, z the result, other letters the op's inputs"
+)
 
 
 def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
@@ -25,7 +27,7 @@ def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
     """
     rules = _rules(tape)
     back = [
-        _turned(arrow, link, rules)
+        _reversed(arrow, link, rules)
         for arrow, link in zip(sheet.arrows, links, strict=True)
         if any(edge in rules for edge in link.edges)
     ]
@@ -38,7 +40,7 @@ def with_backward(tape: Recorded, links: Sequence[Link], sheet: Sheet) -> Sheet:
     plain = [arrow._replace(norm=None) for arrow in sheet.arrows]
     gradients = _gradients(tape, sheet.boxes, [*back, *turns])
     arrows = [*plain, *back, *turns]
-    return Sheet(forward + gradients, arrows, (*sheet.notes, RULES))
+    return Sheet(forward + gradients, arrows, (*sheet.notes, RULES_NOTE))
 
 
 def _rules(tape: Recorded) -> dict[Edge, str]:
@@ -56,7 +58,7 @@ def _rules(tape: Recorded) -> dict[Edge, str]:
     return rules
 
 
-def _turned(arrow: Arrow, link: Link, rules: dict[Edge, str]) -> Arrow:
+def _reversed(arrow: Arrow, link: Link, rules: dict[Edge, str]) -> Arrow:
     """The arrow of the way back, from the gradient of the head to that of the tail."""
     flowing = [edge for edge in link.edges if edge in rules]
     return arrow._replace(

@@ -11,8 +11,8 @@ from ..ops.op import Array, Op
 from .from_numpy import our_function
 
 
-class Values:
-    """Conversions; those that would lose a gradient in silence are refused."""
+class Conversions:
+    """Conversions of a Tensor; those that would lose a gradient in silence are refused."""
 
     __slots__ = ()
     op: Op | None

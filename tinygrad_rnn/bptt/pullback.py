@@ -39,7 +39,7 @@ class Edited(Watch):
         return [(k, self._edit(node, k, g, x)) for k, x in kept] if self._edit else kept
 
 
-def walk(
+def edited_pullback(
     output: Node,
     cotangent: Array,
     *,
@@ -58,7 +58,7 @@ def walk(
 
     >>> w = Tensor([2.0], requires_grad=True)
     >>> y = w * w
-    >>> walk(y, np.ones(1))[w], walk(y, np.ones(1), cut={(y, 1)})[w]
+    >>> edited_pullback(y, np.ones(1))[w], edited_pullback(y, np.ones(1), cut={(y, 1)})[w]
     (array([4.]), array([2.]))
     """
     edited = Edited(cut, held, edit)
@@ -67,12 +67,12 @@ def walk(
     return edited.found | leaves
 
 
-def sent(node: Node, g: Array) -> dict[int, Any]:
+def node_vjp(node: Node, g: Array) -> dict[int, Any]:
     """What the rules of a node with gradient g give: {place of an input: an array or a Term}."""
     return dict(send(node, g))
 
 
-def valued(gradient: Any, node: Node, place: int) -> Array:
+def gradient_array(gradient: Any, node: Node, place: int) -> Array:
     """What a rule gave as an array of the input's shape and dtype: a Term is called."""
     return np.asarray(fitted(value_of(gradient), node.inputs[place], node.op))
 
@@ -107,11 +107,11 @@ def check_on_tape(name: str, what: str, tensor: Any, nodes: Collection[Node]) ->
     """Raises: TypeError for no Tensor, RuntimeError for one that the loss does not depend on."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: {what} must be a Tensor, not {type(tensor).__name__}")
-    called = f"{what} ({tensor.name})" if tensor.name and tensor.name != what else what
+    label = f"{what} ({tensor.name})" if tensor.name and tensor.name != what else what
     if not tensor.requires_grad:
-        raise RuntimeError(f"{name}: {called} requires no gradient; give it requires_grad=True")
+        raise RuntimeError(f"{name}: {label} requires no gradient; give it requires_grad=True")
     if tensor not in nodes:
         raise RuntimeError(
-            f"{name}: {called}, of shape {tensor.shape}, is not on the tape of this loss; give the "
+            f"{name}: {label}, of shape {tensor.shape}, is not on the tape of this loss; give the "
             "very tensor that the loss was computed from, not a copy or a detached one"
         )

@@ -21,10 +21,22 @@ from .expressions.expression import Call, Expression, Index, Quantity, Symbol, s
 from .expressions.recorder import Recorder, rules_of
 from .expressions.simpler import after, moved_index, total
 from .loops import Carried, Fixed, From, Local, Loop, Slot
-from .steps import VIEWS, Add, Assign, For, Statement, Steps, Values, Zero, carried, family, forward
+from .steps import (
+    VIEWS,
+    Add,
+    Assign,
+    For,
+    QuantityTable,
+    Statement,
+    Steps,
+    Zero,
+    carried,
+    family,
+    forward,
+)
 
 PARTS = (unslice, scatter)
-MOST = 6  # terms of a sum in one line
+MOST_TERMS = 6  # terms of a sum in one line
 
 
 def steps_of(
@@ -35,7 +47,7 @@ def steps_of(
     items: results of ops and loops, in recorded order. wrt: leaves whose gradients are wanted.
     useful: the nodes whose gradients lead to them.
     """
-    values = Values(items)
+    values = QuantityTable(items)
     there = forward(items, values)
     start = values.expression(loss)
     backward = _Backward(items, values, loss, wrt, useful)
@@ -56,7 +68,7 @@ class _Backward:
     def __init__(
         self,
         items: Sequence[Node | Loop],
-        values: Values,
+        values: QuantityTable,
         loss: Node,
         wrt: Collection[Node],
         useful: Collection[Node],
@@ -127,7 +139,7 @@ class _Backward:
         """The gradient: the sum of the terms, and of what was added up already."""
         shape, dtype, rounds = (of.shape, of.dtype, of.rounds if at else 0) if of else ((), None, 0)
         begun = self.totals.get(key)
-        if begun is None and len(terms) <= MOST and not any(map(is_unsliced, terms)):
+        if begun is None and len(terms) <= MOST_TERMS and not any(map(is_unsliced, terms)):
             target = Symbol(Quantity("gradient", shape, dtype, of, rounds), at)  # type: ignore[arg-type]
             out.append(Assign(target, total(terms)))
             return target

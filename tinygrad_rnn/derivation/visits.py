@@ -18,7 +18,7 @@ from .expressions.simpler import simpler
 from .expressions.spelling import Speller
 from .expressions.syntax import variable
 
-LONGEST = 300  # parts of a formula
+LARGEST_FORMULA = 300  # parts of a formula
 ELLIPSIS = Symbol(Quantity("value", (), np.dtype(float), name="..."))
 
 
@@ -75,7 +75,7 @@ class Rules:
         call = simpler(Call(node.op, inputs, node.settings, node.shape, node.dtype))
         return self._equation(symbol, "=", call)
 
-    def sent(self, node: Node, g: Array) -> Iterator[tuple[int, Formula, Array]]:
+    def vjp(self, node: Node, g: Array) -> Iterator[tuple[int, Formula, Array]]:
         """The place, the rule and the value of what goes back to each input."""
         seed = leaf(g)
         known = {x: self.symbol(x) for x in (node, *node.inputs) if isinstance(x, Tensor)}
@@ -98,7 +98,7 @@ class Rules:
         return Symbol(Quantity("gradient", x.shape, x.dtype, of, name=f"dL/d{self._name(x)}"))
 
     def _equation(self, target: Symbol, sign: str, value: Expression) -> Formula:
-        value = value if written_size(value) <= LONGEST else ELLIPSIS
+        value = value if written_size(value) <= LARGEST_FORMULA else ELLIPSIS
         signs = {"=": "=", "+=": r"\mathrel{+}="}
         return Formula(
             f"{target.quantity.name} {sign} {self._speller.text(value)}",
@@ -108,11 +108,11 @@ class Rules:
 
 def _latex_name(quantity: Quantity) -> str:
     if quantity.of is not None:
-        return partial(letter(quantity.of.name))
+        return partial_derivative(letter(quantity.of.name))
     return letter(quantity.name)
 
 
-def partial(of: str) -> str:
+def partial_derivative(of: str) -> str:
     """∂L/∂of."""
     return rf"\frac{{\partial L}}{{\partial {of}}}"
 
@@ -140,7 +140,7 @@ def visits(nodes: Sequence[Node], useful: Collection[Node], rules: Rules) -> Ite
         if gradient is None:
             continue
         sends = []
-        for place, rule, array in rules.sent(node, gradient) if node.op is not None else ():
+        for place, rule, array in rules.vjp(node, gradient) if node.op is not None else ():
             x = node.inputs[place]
             if x in useful:
                 totals[x] = array if x not in totals else totals[x] + array
