@@ -62,15 +62,8 @@ class Op:
 
     # What is looked at for each node is in slots, which are several times faster than a dict.
     __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_plain_count",
-        "differentiable",
-        "forward",
-        "gradients",
-        "rules",
-        "through",
-        "variadic",
+        *("__dict__", "__weakref__", "_plain_count", "differentiable", "forward", "gradients"),
+        *("rules", "through", "variadic"),
     )
 
     def __init__(
@@ -97,12 +90,11 @@ class Op:
         self.join: Any = join
         self.through = through or {}
         self.decomposition: Any = decomposition
-        rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
-        self.variadic = bool(rules.keys() & set(rest))
+        rest = {p.name for p in parameters if p.kind is p.VAR_POSITIONAL}  # as in *xs
+        self.variadic = bool(rules.keys() & rest)
         self.open_ended = bool(rest) and not self.variadic
-        if self.settings or self.variadic:
-            self.__signature__ = _as_called(signature, self.variadic)
         self.gradients = door(self)
+        self.__signature__ = _as_called(signature, self.variadic)
         self._plain_count = -1 if rest or self.settings else len(self.inputs)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         self._usual = {n: self._defaults[n] for n in self.settings if n in self._defaults}
