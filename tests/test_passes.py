@@ -272,12 +272,21 @@ NO_GATES: dict[str, Callable[[Any], Any]] = {
     "tanhs that overlap": lambda x: [tg.tanh(x[:, :4]), tg.tanh(x[:, 2:])],
     "a tanh of a part in two spellings": lambda x: [tg.tanh(x[:, k]) for k in SPELLINGS],
 }
+
+
+@tg.op(elementwise=True, x=lambda g, z, x: g / x)
+def logarithm(x: Any) -> Any:
+    """A logarithm that is no operation of ours."""
+    return np.log(x)
+
+
 STEEP: dict[str, Callable[[Any], Any]] = {
     "a logarithm": lambda s: tg.log(s),
     "a quotient": lambda s: 1 / s,
     "a power": lambda s: s**0.5,
     "a logarithm of a product and a part": lambda s: tg.log((s * 0.5 + s)[:, :1]),
     "a share": lambda s: s / s.sum(1, keepdims=True),
+    "an operation of the user's": lambda s: logarithm(s),
 }
 
 

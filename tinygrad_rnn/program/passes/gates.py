@@ -87,10 +87,15 @@ def _exact(program: Program) -> set[Var]:
     for op, inputs, _, output, _ in reversed(program.equations):
         if op is divide and output not in exact:
             inputs = inputs[1:]
-        elif op is not divide and op not in STEEP and not (op in LINEAR and output in exact):
+        elif op is not divide and not _is_steep(op) and not (op in LINEAR and output in exact):
             continue
         exact.update([x for x in inputs if type(x) is Var])
     return exact
+
+
+def _is_steep(op: Op) -> bool:
+    """Whether it may be steep at 0; of an operation of the user's nothing is known."""
+    return op in STEEP or not op.__module__.startswith(multiply.__module__.rpartition(".")[0])
 
 
 def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> Any:
