@@ -84,17 +84,24 @@ ROWS: list[Row] = [
       for shape, axis in [((3,), None), ((1,), 0), ((2, 3), 0), ((2, 3), -1), ((2, 3), None),
                           ((2, 3, 4), (0, 1)), ((2, 3, 4), (1, 2)), ((2, 3, 4), 1),
                           ((2, 1, 4), (0, 2)), ((1, 3), 0)]],
-    *[Row("sum", [_normal(4, 3, dtype=dtype)], {"axis": 0, "keepdims": False}, 1e-6)
-      for dtype in ("f4", "i8", "?", "i1")],
+    *[Row("sum", [_normal(4, 3, dtype=dtype)], {"axis": 0, "keepdims": False}, rtol)
+      for dtype, rtol in (("f4", 1e-6), ("f2", 1e-2), ("i8", 0.0), ("?", 0.0), ("i1", 0.0))],
+    *[Row(name, [_normal()], {"axis": None, "keepdims": False}) for name in ("sum", "max", "min")],
     Row("sum", [_normal(0, 3)], {"axis": 0, "keepdims": False}),
+    Row("sum", [_normal(2, 3)], {"axis": (), "keepdims": False}),
+    Row("max", [_normal(2, 3, dtype="i8")], {"axis": 0, "keepdims": False}),
     *[Row("matmul", [_normal(*a), _normal(*b, seed=1)], rtol=1e-13)
       for a, b in [((2, 3), (3, 4)), ((1, 3), (3, 4)), ((2, 3), (3, 2)), ((2, 4, 3), (3, 2)),
-                   ((2, 4, 3), (2, 3, 2)), ((5, 1, 4, 3), (2, 3, 2)), ((0, 3), (3, 2))]],
+                   ((2, 4, 3), (2, 3, 2)), ((5, 1, 4, 3), (2, 3, 2)), ((0, 3), (3, 2)),
+                   ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 4, 3), (3,)),
+                   ((1, 3), (3, 1)), ((2, 3), (3, 1)), ((2, 4, 3), (3, 1))]],
     *[Row("matmul", [_normal(2, 3, dtype=a), _normal(3, 4, dtype=b, seed=1)], rtol=1e-6)
       for a, b in ("ff", "fd", "df", "dl")],
     *[Row(name, [_normal(*a, dtype=dtype), _normal(*b, dtype=dtype, seed=1)])
       for name in ("maximum", "minimum") for dtype in ("f8", "f4", "i8")
       for a, b in [((), ()), ((2, 3), (2, 3)), ((2, 1), (3,)), ((0,), (1,))]],
+    *[Row(name, [_normal(2, 3, dtype=dtype), 0.5])
+      for name in ("maximum", "minimum") for dtype in ("f8", "f4")],
     *[Row("relu", [_normal(*shape, dtype=dtype)]) for shape in [(), (1,), (2, 3)]
       for dtype in ("f8", "f4")],
     *[Row("sigmoid", [40 * _normal(*shape, dtype=dtype)], rtol=rtol)
@@ -102,6 +109,7 @@ ROWS: list[Row] = [
     *[Row("where", [_normal(*c) > 0, _normal(*a, seed=1), _normal(*b, dtype=dtype, seed=2)])
       for c, a, b in [((), (), ()), ((2, 3), (2, 3), (2, 3)), ((2, 1), (3,), (1, 1))]
       for dtype in ("f8", "f4")],
+    Row("where", [_normal(3) > 0, _normal(3), 2.0]),
     *[Row("clip", [_normal(2, 3, dtype=dtype), *ends]) for dtype in ("f8", "f4")
       for ends in [(-0.5, 0.5), (None, 0.5), (-0.5, None), (_normal(3) - 1, 1.0)]],
     *[Row(name, [_normal(2, 3)]) for name in ("positive",)],
@@ -124,6 +132,7 @@ ROWS: list[Row] = [
     Row("picked", [_normal(3, 4, dtype="f4"), PLACES[:1]]),
     Row("less_one", [_normal(3, 4), PLACES]),
     Row("less_one", [_normal(1, 4, dtype="f4"), PLACES[:1]]),
+    Row("less_one", [_normal(3, 4), PLACES[:0]]),
     *[Row("zeroed", [_normal(3, 4), np.array(rows)])
       for rows in ([True, False, True], [False] * 3, [True] * 3)],
     Row("unslice", [_normal(2, 3), _normal(3, seed=1)],
