@@ -80,7 +80,7 @@ class Derivation:
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
         keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
-        name = next((self._step_names[key][0] for key in keys if key in self._step_names), "x")
+        name = next((self._step_names[key].name for key in keys if key in self._step_names), "x")
         return in_a_line(name)
 
     def formula(self, node: Tensor) -> Formula:

@@ -20,7 +20,7 @@ from ..ops.op import Array
 from ..ops.parts import getitem_
 from .expressions.expression import Call, Each, Expression, Index, Quantity, Symbol
 from .expressions.simpler import simpler
-from .loops import Carried, Fixed, From, Loop, Scanned, Slot, array_of, progression
+from .loops import Carried, Fixed, From, Loop, Occurrence, Scanned, Slot, array_of, progression
 
 VIEWS = (getitem_, reshape, transpose)
 
@@ -91,7 +91,7 @@ class QuantityTable:
 
     def __init__(self, items: Sequence[Node | Loop]) -> None:
         self.of: dict[Any, Quantity] = {}
-        self.places: dict[Node, tuple[Loop, int, int]] = {}
+        self.places: dict[Node, Occurrence] = {}
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
         self._scanned: dict[tuple[Any, ...], Quantity] = {}
@@ -107,7 +107,7 @@ class QuantityTable:
         for k, node in enumerate(loop.rounds[0]):
             self.of[loop, k] = Quantity("value", node.shape, node.dtype, rounds=count)
         for r, row in enumerate(loop.rounds):
-            self.places.update({node: (loop, k, r) for k, node in enumerate(row)})
+            self.places.update({node: Occurrence(loop, k, r) for k, node in enumerate(row)})
 
     def expression(self, x: Any) -> Expression:
         """What an input of an op prints as, seen from outside of all loops."""
