@@ -96,8 +96,8 @@ class Occurrence(NamedTuple):
     r: int
 
 
-def arranged(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
-    """The nodes in order, with loops in the place of those that are in one.
+def rerolled(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
+    """The nodes in order, with loops (rolled up again) in the place of those that are in one.
 
     nodes: results of ops, in recorded order. fewest: rounds of a loop.
     """
