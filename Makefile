@@ -8,7 +8,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RESULTS := benchmarks/results.json
 
-.PHONY: demo examples gallery test test-browser check lint types mutants katex torch bench dist clean
+.PHONY: demo examples gallery test test-browser check lint types pyright stubs mutants katex torch bench dist clean
 
 demo: .venv/examples.stamp  ## run examples 01 to 03; pictures go to build/demo/
 	@mkdir -p build/matplotlib
@@ -54,8 +54,15 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/dev.stamp
+types: .venv/dev.stamp  ## of the package, and what a user's scripts are told
 	$(BIN)/mypy
+	$(BIN)/python -m tests.typing mypy
+
+pyright: .venv/pyright.stamp  ## the same scripts by pyright; a large download
+	$(BIN)/python -m tests.typing pyright
+
+stubs: .venv/test.stamp  ## write what checkers read of the operations, from their signatures
+	$(BIN)/python -m tests.stubs
 
 mutants: .venv/test.stamp  ## change every derivative rule in turn; a test must notice
 	$(BIN)/python -m tests.mutants

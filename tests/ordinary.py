@@ -283,6 +283,6 @@ def _slope(d: Draft) -> Any:
 
 WORDS = [
     *[_unary] * 6, *[_binary] * 6, *[_matmul] * 4, *[_getitem] * 3, *[_line] * 3, *[_reduced] * 3,
-    *[_where, _shape, _stack, _gates] * 2, _cast, _lookup, _concatenate, _loss, _cross_entropy,
+    *[_where, _shape, _stack, _gates, _cross_entropy] * 2, _cast, _lookup, _concatenate, _loss,
     _slope,
 ]  # fmt: skip

@@ -211,16 +211,18 @@ def _drawn(kind: Kind, seed: Sequence[int]) -> np.ndarray:
 
 
 def _loop(d: Draft, seed: list[int], operations: int) -> None:
-    """The same few operations at each step of a sequence, with a state if there is one."""
+    """The same few operations at each step of two sequences by turns, with a state if there is."""
     sequence = d.pick(lambda x: x.dtype.kind == "f" and x.ndim > 1 and 0 < len(x) <= 10)
     if sequence is None:
         return
     h = d.pick(lambda x: x.dtype.kind == "f" and x.shape == sequence.shape[1:])
+    turns = [sequence, d.pick(lambda x: x.dtype.kind == "f" and x.shape == sequence.shape)]
     other = d.pick(lambda x: x.ndim > 0 and len(x) == len(sequence))
-    shared, outputs = [*d.weights[:3], *d.values[-4:]], []
+    classes = [x for x in d.values if x.dtype.kind in "iu"][:3]
+    shared, outputs = [*d.weights[:3], *classes, *d.values[-4:]], []
     for t in reversed(range(len(sequence))) if d.often(0.3) else range(len(sequence)):
         step = Draft(seed, [*shared, *[x for x in (h,) if x is not None]], d.weights, d.single)
-        step.values += [sequence[t], *([other[t]] if other is not None else [])]
+        step.values += [turns[t % 2][t], *([other[t]] if other is not None else [])]
         step.grow(operations)
         new = step.values[-1]
         outputs.append(new)

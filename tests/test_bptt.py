@@ -166,13 +166,33 @@ def test_parts_and_stacks_are_uses() -> None:
     np.testing.assert_array_equal([part.array for part in parts], [[10, 0, 0], [0, 2, 2]])
 
 
+def test_the_step_is_that_of_the_innermost_label() -> None:
+    """A label that only begins like a step's is none."""
+    w = tg.Tensor([1.0], requires_grad=True)
+    with tg.scope("t=1"), tg.scope("t=2"):
+        y = w * 2
+    with tg.scope("t=3"), tg.scope("t=4 of 5"), tg.scope("gate"):
+        y = y * w
+    with tg.scope("at=6"), tg.scope("t=x"):
+        y = y * w
+    assert [part.step for part in bptt.contributions(y.sum(), w)] == [None, 3, 2]
+    assert list(bptt.by_step(y.sum(), w)) == [2, 3, None]
+
+
 def test_contributions_share_no_memory() -> None:
-    """Writing into one changes no other, and nothing of the tape."""
-    b = tg.Tensor([1.0, 2.0], requires_grad=True)
-    loss = (b + b + b).sum()
-    parts = bptt.contributions(loss, b)
-    parts[0].array[:] = 7
-    assert [part.array.tolist() for part in parts[1:]] == [[1, 1], [1, 1]]
+    """Writing into one changes no other: of one op's two uses, of uses through a view, of parts."""
+    b = tg.Tensor(RNG(0).normal(size=(2, 3)), requires_grad=True)
+    turned = b.T
+    losses = [(b + b + b).sum(), (turned + turned + turned.reshape(3, 2)).sum()]
+    for loss in losses:
+        parts = bptt.contributions(loss, b)
+        assert all(part.array.flags.c_contiguous and part.array.base is None for part in parts)
+        for k, part in enumerate(parts):
+            part.array[:] = 7 + k
+        assert [part.array[0, 0] for part in parts] == [7, 8, 9]
+        loss.backward()
+        np.testing.assert_array_equal(b.grad.data, 3)
+        b.grad = None
 
 
 def test_a_weight_written_after_its_use_is_an_error() -> None:
@@ -328,6 +348,48 @@ def test_immediate_is_the_step_s_own_part() -> None:
     np.testing.assert_allclose(np.tensordot(g, found.total, 2), total.data, rtol=1e-10, atol=1e-13)
 
 
+def test_what_is_held_is_held_alone() -> None:
+    """With h_1 fixed h_3 = h_1 W² has the slope 2 W h_1, whatever the scopes say of h_2."""
+    W, h = tg.Tensor([[0.5]], requires_grad=True), tg.Tensor([[1.0]])
+    states = []
+    for t in (1, 2, 3):
+        with tg.scope(f"t={t}"):
+            h = h @ W
+        states.append(h)
+    assert bptt.immediate(h, W, held=states[:1]).immediate.item() == 0.5
+    assert bptt.immediate(h, W, held=states[:2]).immediate.item() == 0.25
+    assert bptt.immediate(h, W, held=[]).immediate.item() == 0.75
+    assert bptt.immediate(h, W).immediate.item() == 0.25
+
+
+def test_what_another_part_of_the_model_gives_is_not_held() -> None:
+    """A decoder's step reads an encoder's state, of another scope: no state before its own."""
+    W, x = tg.Tensor([[0.5]], requires_grad=True), tg.Tensor([[1.0]])
+    with tg.scope("encoder"), tg.scope("t=3"):
+        encoded = x @ W
+    with tg.scope("decoder"), tg.scope("t=1"):
+        h = encoded @ W
+    with tg.scope("decoder"), tg.scope("t=2"):
+        last = h @ W
+    assert bptt.immediate(h, W).immediate.item() == 1.0  # of W²
+    assert bptt.immediate(last, W).immediate.item() == 0.25  # of h W
+
+
+@pytest.mark.parametrize("product", [lambda h, W: h @ W, lambda h, W: h * W[0]])
+def test_walks_to_what_was_written_are_refused(product: Any) -> None:
+    """A weight that was moved since has no derivative any more."""
+    W, h = tg.Tensor([[0.5]], requires_grad=True), tg.Tensor([[1.0]], requires_grad=True)
+    states = [h]
+    for _ in range(2):
+        states.append(product(states[-1], W))
+    W.data = W.data + 1
+    with pytest.raises(RuntimeError, match="written after it was recorded"):
+        bptt.immediate(states[-1], W, held=states[:2])
+    h.data = h.data + 1
+    with pytest.raises(RuntimeError, match=r"written after it|is not on the tape"):
+        bptt.jacobians(states[:2])
+
+
 def test_immediate_holds_both_parts_of_an_lstm_s_state() -> None:
     """The scopes of the steps tell that c_{t-1} is of the step before."""
     layer = tg.nn.LSTM(I, 2, unroll=True, rng=0)
@@ -357,6 +419,10 @@ def test_truncation_loses_what_it_cuts() -> None:
     assert found[1].ratio == pytest.approx(ratio)
     assert found[8] == pytest.approx((1, 1))
     assert found[1].cosine < found[4].cosine < 1
+    nothing = bptt.truncation(lambda k: (W * (0.0 if k == 1 else 1.0)).sum(), [1])[1]
+    assert (np.isnan(nothing.cosine), nothing.ratio) == (True, 0.0)
+    from_nothing = bptt.truncation(lambda k: (W * (1.0 if k == 1 else 0.0)).sum(), [1])[1]
+    assert np.isnan(from_nothing).all()
     assert "8" in bptt.Curve(found).text().splitlines()[-1]
 
 

@@ -96,6 +96,26 @@ PLANTED = {
 }
 
 
+def test_a_weight_and_its_transpose_are_each_judged_by_all_uses() -> None:
+    """A term that is missing in both is named where it is missing first."""
+    rng = np.random.default_rng(0)
+    W, h = tg.Tensor(rng.normal(size=(H, H)), requires_grad=True), tg.Tensor(np.ones((B, H)))
+    V = W.T
+    for t in (1, 2, 3):
+        with tg.scope(f"t={t}"):
+            h = tg.tanh(h @ V + rng.normal(size=(B, H)))
+    loss = (h * h).sum()
+    missing = bptt.by_step(loss, W)[2]
+    right = tg.grad(loss, W)[0].data
+    answer = {"dW": right - missing, "dV": right.T - missing.T}
+    report = bptt.grade(answer, loss, {"dW": W, "dV": V})
+    assert [verdict.name for verdict in report.verdicts] == ["dV", "dW"]
+    assert "matmul was forgotten (step 2)" in report.verdicts[0].mistakes[0]
+    assert report.verdicts[1].follows
+    alone = bptt.grade({"dW": answer["dW"]}, loss, {"dW": W})
+    assert "the term of step 2 is missing" in str(alone.mistake)
+
+
 @pytest.mark.parametrize("wrong", PLANTED)
 def test_a_planted_mistake_is_named(wrong: str) -> None:
     """The first wrong one on the way back and its mistake, where the learner hands in all."""

@@ -220,6 +220,19 @@ def test_padded_sequences_are_read_to_their_own_end(
 
 
 @every_layer
+def test_lengths_are_integers_of_any_size_and_number(kind: str) -> None:
+    """Also without a sign, and of a batch of none."""
+    layer = LAYERS[kind](I, H, bidirectional=True, rng=0)
+    right, _ = layer(sequence(), lengths=[3, 5])
+    for dtype in (np.uint8, np.int16, np.uint64):
+        found, _ = layer(sequence(), lengths=np.array([3, 5], dtype))
+        np.testing.assert_array_equal(found.data, right.data)
+    empty, last = layer(sequence(B=0), lengths=np.zeros(0, int))
+    assert empty.shape == (T, 0, 2 * H)
+    assert parts(last)[0].shape == (2, 0, H)
+
+
+@every_layer
 def test_what_lies_in_the_padding_does_not_matter(kind: str) -> None:
     """Not even NaN: outputs and the gradients of the parameters stay as they are."""
     layer = LAYERS[kind](I, H, bidirectional=True, rng=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,31 @@ def test_clipping_knows_other_norms(norm_type: float, expected: float) -> None:
 
     assert tg.nn.utils.clip_grad_norm_(leaves, 100.0, norm_type) == expected
     np.testing.assert_array_equal(leaves[1].grad.data, [-4.0])
+
+
+def test_clipping_is_pytorchs_to_the_last_digit() -> None:
+    """By max_norm / (norm + 1e-6); what is infinite becomes NaN, and NaN goes everywhere."""
+    (leaf,) = with_gradients([3.0, 4.0])
+    tg.nn.utils.clip_grad_norm_(leaf, 1.0)
+    np.testing.assert_allclose(leaf.grad.data, np.array([3, 4]) / (5 + 1e-6), rtol=1e-15)
+    with np.errstate(invalid="ignore"):
+        for first, right in ((np.inf, [np.nan, 0.0]), (np.nan, [np.nan, np.nan])):
+            (leaf,) = with_gradients([first, 1.0])
+            tg.nn.utils.clip_grad_norm_(leaf, 1.0)
+            np.testing.assert_array_equal(leaf.grad.data, right)
+
+
+@pytest.mark.parametrize("clip", [tg.nn.utils.clip_grad_norm_, tg.nn.utils.clip_grad_value_])
+def test_the_tape_notices_that_a_gradient_was_clipped(clip: Any) -> None:
+    """What was computed from it before would have a wrong gradient."""
+    w = tg.Tensor([3.0, 4.0], requires_grad=True)
+    (w * w).sum().backward()
+    loss = (w * w.grad).sum()
+
+    clip([w], 0.5)
+
+    with pytest.raises(RuntimeError, match="written after it was recorded"):
+        loss.backward()
 
 
 def test_clipping_zero_and_missing_gradients_is_harmless() -> None:

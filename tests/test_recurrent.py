@@ -264,6 +264,10 @@ def test_each_step_has_its_scope() -> None:
 
     assert scopes(one) == [("t=1",), ("t=2",), ("t=3",)]
     assert scopes(two) == [("layer 1", "t=1"), ("layer 1", "t=2"), ("layer 1", "t=3")]
+    both, _ = tg.nn.RNN(I, H, bidirectional=True, rng=0)(x)
+    there, back = (way.inputs for way in both.inputs)
+    assert [h.scope for h in there] == [("layer 0", "t=1"), ("layer 0", "t=2"), ("layer 0", "t=3")]
+    assert [h.scope for h in back] == [("layer 0 reverse", f"t={t}") for t in (1, 2, 3)]
 
 
 def test_parameters_have_pytorchs_names_and_start_between_its_bounds() -> None:

@@ -3,47 +3,270 @@
 Write the forward pass; get back the backward pass that you would have derived by hand.
 """
 
-from . import bptt, calculus, data, func, interop, manual, nn, ops, optim
+from importlib import import_module
+from typing import Any
+
+from . import nn, ops
 from ._version import __version__
-from .derivation import derive
 from .engine.anomaly import anomaly_mode
 from .engine.gradients import grad
 from .engine.mode import no_grad, scope
 from .engine.tensor import Tensor
-from .func import gradcheck
-from .ops import *
+from .ops import (
+    abs,
+    add,
+    addmm,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    astype,
+    binary_cross_entropy_with_logits,
+    broadcast_to,
+    clip,
+    concatenate,
+    cos,
+    cosh,
+    cross_entropy,
+    cumsum,
+    diagonal,
+    divide,
+    dot,
+    einsum,
+    equal,
+    exp,
+    expand_dims,
+    expm1,
+    flip,
+    getitem,
+    greater,
+    greater_equal,
+    huber_loss,
+    inner,
+    kron,
+    l1_loss,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log_softmax,
+    logaddexp,
+    logsumexp,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    moveaxis,
+    mse_loss,
+    multiply,
+    negative,
+    norm,
+    not_equal,
+    outer,
+    pad,
+    positive,
+    power,
+    prod,
+    ravel,
+    reciprocal,
+    relu,
+    repeat,
+    reshape,
+    roll,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    softmax,
+    softplus,
+    sort,
+    split,
+    sqrt,
+    square,
+    squeeze,
+    stack,
+    std,
+    subtract,
+    sum,
+    swapaxes,
+    take,
+    take_along_axis,
+    tan,
+    tanh,
+    tensordot,
+    tile,
+    trace,
+    transpose,
+    tril,
+    triu,
+    unbind,
+    var,
+    where,
+)
 from .ops.op import Op, Term, op
-from .program import compile
-from .training import fit, load, save
-from .views import draw, explore, render
 
 __all__ = [
     "Op",
     "Tensor",
     "Term",
     "__version__",
+    "abs",
+    "add",
+    "addmm",
     "anomaly_mode",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "astype",
+    "binary_cross_entropy_with_logits",
     "bptt",
+    "broadcast_to",
     "calculus",
+    "clip",
     "compile",
+    "concatenate",
+    "cos",
+    "cosh",
+    "cross_entropy",
+    "cumsum",
     "data",
     "derive",
+    "diagonal",
+    "divide",
+    "dot",
     "draw",
+    "einsum",
+    "equal",
+    "exp",
+    "expand_dims",
     "explore",
+    "expm1",
     "fit",
+    "flip",
     "func",
+    "getitem",
     "grad",
     "gradcheck",
+    "greater",
+    "greater_equal",
+    "huber_loss",
+    "inner",
     "interop",
+    "kron",
+    "l1_loss",
+    "less",
+    "less_equal",
     "load",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logaddexp",
+    "logsumexp",
     "manual",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "mse_loss",
+    "multiply",
+    "negative",
     "nn",
     "no_grad",
+    "norm",
+    "not_equal",
     "op",
     "ops",
     "optim",
+    "outer",
+    "pad",
+    "positive",
+    "power",
+    "prod",
+    "ravel",
+    "reciprocal",
+    "relu",
     "render",
+    "repeat",
+    "reshape",
+    "roll",
     "save",
     "scope",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "take",
+    "take_along_axis",
+    "tan",
+    "tanh",
+    "tensordot",
+    "tile",
+    "trace",
+    "transpose",
+    "tril",
+    "triu",
+    "unbind",
+    "var",
+    "where",
 ]
-__all__ += ops.__all__
+
+# The rooms that are loaded at first use, with the names that they give to the top: what everybody
+# needs is the operations, the engine and the layers.
+_LATER = {
+    "bptt": (),
+    "calculus": (),
+    "data": (),
+    "derivation": ("derive",),
+    "func": ("gradcheck",),
+    "interop": (),
+    "manual": (),
+    "optim": (),
+    "program": ("compile",),
+    "training": ("fit", "load", "save"),
+    "views": ("draw", "explore", "render"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _LATER.items():
+        if name == room or name in names:
+            module = import_module(f"{__name__}.{room}")
+            globals()[name] = found = module if name == room else getattr(module, name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+def _repr_mimebundle_(self: Any, include: Any = None, exclude: Any = None, **_: Any) -> Any:
+    """What a notebook shows of a Tensor or Module, which know nothing of drawings."""
+    from .views.notebook import bundle_of
+
+    return bundle_of(self)
+
+
+Tensor._repr_mimebundle_ = nn.Module._repr_mimebundle_ = _repr_mimebundle_

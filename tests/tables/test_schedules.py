@@ -71,23 +71,22 @@ def test_rates_are_those_of_the_closed_form(row: Row) -> None:
 @every_row
 @pytest.mark.parametrize("optimiser_too", [False, True])
 def test_a_schedule_goes_on_where_it_was_saved(row: Row, optimiser_too: bool) -> None:
-    """Through text; whether or not the optimiser's own state is loaded as well, before or after."""
-    schedule = row.make(optimiser(0.1, 2.0))
-    followed(row, schedule, 9)
-    saved, saved_optimiser = (
-        json.loads(json.dumps(x.state_dict())) for x in (schedule, schedule.optimizer)
-    )
+    """After any number of steps, through text; also where the optimiser's own state is loaded."""
+    for steps in range(13):
+        schedule, other = row.make(optimiser(0.1, 2.0)), optimiser(0.5, 0.6)
+        followed(row, schedule, steps)
+        both = schedule.state_dict(), schedule.optimizer.state_dict()
+        state, rates = (json.loads(json.dumps(x)) for x in both)
+        if optimiser_too:
+            other.load_state_dict(rates)
+        resumed = row.make(other)
+        resumed.load_state_dict(state)
+        if optimiser_too:
+            other.load_state_dict(rates)
 
-    other = optimiser(0.5, 0.6)
-    if optimiser_too:
-        other.load_state_dict(saved_optimiser)
-    resumed = row.make(other)
-    resumed.load_state_dict(saved)
-    if optimiser_too:
-        other.load_state_dict(saved_optimiser)
-
-    assert followed(row, resumed) == followed(row, schedule)
-    assert resumed.state_dict() == schedule.state_dict()
+        assert resumed.state_dict() == schedule.state_dict()
+        assert followed(row, resumed) == followed(row, schedule)
+        assert resumed.state_dict() == schedule.state_dict()
 
 
 @every_row

@@ -15,8 +15,10 @@ import numpy as np
 from ..engine.tape import tape
 from ..engine.tensor import Tensor
 from ..engine.totals import Node
-from ..ops.likelihood import softmax
-from ..ops.op import Array
+from ..ops.elementary import relu, sigmoid, tanh
+from ..ops.likelihood import log_softmax, negative_log_likelihood, softmax
+from ..ops.linalg import addmm, matmul
+from ..ops.op import Array, Op
 from .pullback import Edit, edited_pullback, gradient_array, node_vjp
 from .time import PRODUCTS, Edge, is_node, recurrent_edges, source, step_of
 from .uses import edge_gradients, through_views
@@ -31,28 +33,28 @@ def _without_target(g: Any, z: Any, logits: Any, targets: Any, ignore_index: int
 
 _NO_TARGET = "softmax with cross-entropy: the one-hot target was not subtracted (dy = p - target)"
 # For an op, the wrong rules of its first input: (g, z, *inputs, **settings) -> gradient.
-WRONG_RULES: dict[str, dict[str, Rule]] = {
-    "tanh": {
+WRONG_RULES: dict[Op, dict[str, Rule]] = {
+    tanh: {
         "tanh' was taken as (1 - h)², it is 1 - h²": lambda g, z, x: g * (1 - z) ** 2,
         "tanh' was left out, dz = dh ⊙ (1 - h²)": lambda g, z, x: g,
         "tanh' was taken as 1 - z² of the pre-activation z, it is 1 - h²": lambda g, z, x: (
             g * (1 - x * x)
         ),
     },
-    "sigmoid": {
+    sigmoid: {
         "σ' was left out, it is s (1 - s)": lambda g, z, x: g,
         "σ' was taken as z (1 - z) of the pre-activation z, it is s (1 - s)": lambda g, z, x: (
             g * x * (1 - x)
         ),
     },
-    "relu": {"relu' was left out, it is 1 where z > 0, else 0": lambda g, z, x: g},
-    "softmax": {
+    relu: {"relu' was left out, it is 1 where z > 0, else 0": lambda g, z, x: g},
+    softmax: {
         _NO_TARGET: lambda g, z, x, axis: -z * np.sum(g * z, axis=axis, keepdims=True),
     },
-    "log_softmax": {
+    log_softmax: {
         _NO_TARGET: lambda g, z, x, axis: -np.exp(z) * np.sum(g, axis=axis, keepdims=True),
     },
-    "negative_log_likelihood": {_NO_TARGET: _without_target},
+    negative_log_likelihood: {_NO_TARGET: _without_target},
 }
 FORGOTTEN = "dh_next was forgotten: what comes back from the next time step"
 
@@ -126,14 +128,14 @@ def candidates(variants: Variants, x: Node) -> Iterator[Candidate]:
 
 def _edited(variants: Variants, x: Node) -> Iterator[Candidate]:
     """Wrong rules: everywhere, or in the uses of x alone."""
-    ops = {node.op.name for node in variants.nodes if node.op is not None}
+    ops = {node.op for node in variants.nodes if node.op is not None}
     for name, edit in _edits(ops):
         yield name, variants.gradient(x, name, edit=edit)
         yield name, variants.here(x, edit)
 
 
-def _edits(ops: set[str]) -> Iterator[tuple[str, Edit]]:
-    by_name: dict[str, dict[str, Rule]] = {}
+def _edits(ops: set[Op]) -> Iterator[tuple[str, Edit]]:
+    by_name: dict[str, dict[Op, Rule]] = {}
     for op in ops & WRONG_RULES.keys():
         for name, rule in WRONG_RULES[op].items():
             by_name.setdefault(name, {})[op] = rule
@@ -143,11 +145,11 @@ def _edits(ops: set[str]) -> Iterator[tuple[str, Edit]]:
     yield "a transpose is missing: h in place of hᵀ in dW = dz hᵀ", _untransposed(of_weight=False)
 
 
-def _replacing(rules: dict[str, Rule]) -> Edit:
-    """What the rules, by the names of ops, give for the first input in place of the right ones."""
+def _replacing(rules: dict[Op, Rule]) -> Edit:
+    """What the rules, by ops, give for the first input in place of the right ones."""
 
     def edit(node: Node, place: int, g: Array, gradient: Any) -> Any:
-        rule = None if place else rules.get(node.op.name)
+        rule = None if place else rules.get(node.op)
         return rule(g, node._array, *node.values, **node.settings) if rule else gradient
 
     return edit
@@ -173,9 +175,9 @@ def _untransposed(of_weight: bool) -> Edit:
 
 def _side(node: Node, place: int) -> int | None:
     """0 for the left factor of a product of matrices, 1 for the right one, None for others."""
-    if node.op is None or node.op.name not in ("matmul", "addmm"):
+    if node.op is None or node.op not in (matmul, addmm):
         return None
-    factors = PRODUCTS[node.op.name]
+    factors = PRODUCTS[node.op]
     return factors.index(place) if place in factors else None
 
 
@@ -243,7 +245,7 @@ def _state_after(variants: Variants, node: Node, uses: list[Edge], operands: lis
         k = place[node] + place[operands[-1]] - place[uses[-2][0]]
         return variants.nodes[k] if k < len(variants.nodes) else None
     later = variants.nodes[place[node] + 1 :]
-    fits = (n for n in later if n.op.name in ("tanh", "relu") and n.shape == operands[0].shape)
+    fits = (n for n in later if n.op in (tanh, relu) and n.shape == operands[0].shape)
     return next(fits, None)
 
 

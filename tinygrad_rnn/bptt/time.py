@@ -8,11 +8,18 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from ..engine.totals import Node
+from ..ops.elementwise import multiply
+from ..ops.linalg import addmm, matmul
+from ..ops.op import Op
 from ..ops.shape import cast, reshape, transpose
 
 Edge = tuple[Node, int]
 SAME_ENTRIES = frozenset((cast, reshape, transpose))  # one input, the same entries
-PRODUCTS = {"matmul": (0, 1), "addmm": (1, 2), "multiply": (0, 1)}  # the places of the factors
+PRODUCTS: dict[Op, tuple[int, int]] = {  # the places of the factors
+    addmm: (1, 2),
+    matmul: (0, 1),
+    multiply: (0, 1),
+}
 _STEP = re.compile(r"t=(\d+)")
 
 
@@ -69,7 +76,7 @@ def recurrent_edges(nodes: Sequence[Node]) -> set[Edge]:
             if not is_node(x) or source(x).op is None:
                 continue
             if step is None:
-                meets = place in PRODUCTS.get(node.op.name, ()) and depends.get(x, 0) & weights
+                meets = place in PRODUCTS.get(node.op, ()) and depends.get(x, 0) & weights
             else:
                 meets = _crosses(node, x) and x not in sums
             if meets:

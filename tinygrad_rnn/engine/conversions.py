@@ -24,11 +24,12 @@ class Conversions:
         """A copy of the values as an array."""
         return self._array.copy()
 
-    def item(self) -> Any:
+    def item(self) -> float:
         """The only entry as a Python number. Raises: ValueError where there are more."""
         if self._array.size != 1:
             raise ValueError(f"item: shape is {self._array.shape}; only one entry makes a number")
-        return self._array.item()
+        number: float = self._array.item()
+        return number
 
     def __len__(self) -> int:
         if not self._array.ndim:
@@ -73,7 +74,9 @@ class Conversions:
 
     # NumPy's functions on Tensors are recorded
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> np.ndarray[Any, np.dtype[np.generic]]:
         if self._requires_grad:
             raise TypeError(
                 "a Tensor that requires a gradient does not become an array by itself, its "

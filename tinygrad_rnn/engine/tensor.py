@@ -8,6 +8,7 @@ written; a leaf newer than a node that used it means a gradient that would be wr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import wraps
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from ..ops.op import Array, Op
+from ..ops.op import Array, Numbers, Op
 from ..ops.parts import gather, getitem_
 from .conversions import Conversions
 from .from_numpy import constant, index_part, is_basic, numeric
@@ -32,12 +33,17 @@ _NOTHING: dict[str, Any] = {}
 _ONE, _NONE, _BOTH, _FIRST, _SECOND = (True,), (), (True, True), (True, False), (False, True)
 
 
+def _property(name: str, doc: str) -> Any:
+    """A property of the array."""
+    return property(attrgetter(f"_array.{name}"), doc=doc)
+
+
 def _method(op: Op) -> Callable[[Tensor], Tensor]:
     """The method of an op of one input and no settings."""
-    return lambda x: _record(op, (x,), _NOTHING)
+    return wraps(op, updated=())(lambda x: _record(op, (x,), _NOTHING))
 
 
-def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
+def _operator(op: Op) -> Operator:
     """The method of a binary operator: `_record`, written out for two inputs.
 
     Programs of many small ops cost what recording costs.
@@ -64,12 +70,12 @@ def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return operator
 
 
-def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
+def _reflected(op: Op) -> Operator:
     """The method for `y + x` with y no Tensor."""
     return lambda x, y: _record(op, (y, x), _NOTHING)
 
 
-def _in_place(sign: str, op: Op) -> Callable[[Tensor, Any], Tensor]:
+def _in_place(sign: str, op: Op) -> Operator:
     """The method for `x += y`: a new Tensor. Raises: TypeError for a leaf that learns."""
 
     def assigned(x: Tensor, y: Any) -> Tensor:
@@ -82,6 +88,9 @@ def _in_place(sign: str, op: Op) -> Callable[[Tensor, Any], Tensor]:
         return _record(op, (x, y), _NOTHING)
 
     return assigned
+
+
+Operator = Callable[["Tensor", "Tensor | Numbers"], "Tensor"]
 
 
 class Tensor(Methods, Conversions):
@@ -127,10 +136,11 @@ class Tensor(Methods, Conversions):
 
     # What it holds
 
-    shape: property = property(attrgetter("_array.shape"), doc="The sizes of the axes.")
-    ndim: property = property(attrgetter("_array.ndim"), doc="The number of axes.")
-    size: property = property(attrgetter("_array.size"), doc="The number of entries.")
-    dtype: property = property(attrgetter("_array.dtype"), doc="The entries' NumPy dtype.")
+    # Properties, which are declared as what they give.
+    shape: tuple[int, ...] = _property("shape", "The sizes of the axes.")
+    ndim: int = _property("ndim", "The number of axes.")
+    size: int = _property("size", "The number of entries.")
+    dtype: np.dtype[Any] = _property("dtype", "The entries' NumPy dtype.")
 
     @property
     def data(self) -> Array:
@@ -274,8 +284,8 @@ class Tensor(Methods, Conversions):
     __imatmul__ = _in_place("@=", ops.matmul)
     __lt__, __le__ = _operator(ops.less), _operator(ops.less_equal)
     __gt__, __ge__ = _operator(ops.greater), _operator(ops.greater_equal)
-    __eq__ = _operator(ops.equal)  # type: ignore[assignment]
-    __ne__ = _operator(ops.not_equal)  # type: ignore[assignment]
+    __eq__: Operator = _operator(ops.equal)  # type: ignore[assignment]
+    __ne__: Operator = _operator(ops.not_equal)  # type: ignore[assignment]
     __hash__ = object.__hash__
     __pos__, __neg__, __abs__ = _method(ops.positive), _method(ops.negative), _method(ops.abs)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..engine.tensor import Tensor
 from ..ops import addmm, matmul, sigmoid, split, tanh
-from .module import Module, Parameter, Rng, uniform
+from .module import Input, Module, Parameter, Rng, uniform
 
 Nonlinearity = Literal["tanh", "relu"]
 State = tuple[Any, ...]
@@ -168,7 +168,7 @@ class RNNCell(Cell):
         super().__init__(input_size, hidden_size, bias, step, dtype, rng)
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: Input, h: Input | None = None) -> Tensor:
         """The next state. x: (B, I) or (I,). h: (B, H) or (H,), zeros if None. Result: as h.
 
         Raises: ValueError where a shape does not fit.
@@ -203,7 +203,7 @@ class LSTMCell(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, lstm_step, dtype, rng)
 
-    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Input, state: tuple[Input, Input] | None = None) -> tuple[Tensor, Tensor]:
         """The next state (h, c). x: (B, I) or (I,). state: (h, c), each (B, H) or (H,), or None.
 
         Raises: ValueError where a shape does not fit.
@@ -243,7 +243,7 @@ class GRUCell(Cell):
         super().__init__(input_size, hidden_size, bias, step, dtype, rng)
         self.reset_after = reset_after
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: Input, h: Input | None = None) -> Tensor:
         """The next state. x: (B, I) or (I,). h: (B, H) or (H,), zeros if None. Result: as h.
 
         Raises: ValueError where a shape does not fit.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
+from ..engine.tensor import Tensor
+from ..ops.op import Array
 from .cells import as_array
 from .module import Module, Rng
 
@@ -25,6 +27,14 @@ class Dropout(Module):
         check_probability("Dropout", "p", p)
         self.p = p
         self._rng = np.random.default_rng(rng)
+
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: Array) -> Array: ...
+    def __call__(self, x: Any) -> Any:
+        """What `forward` computes."""
+        return self.forward(x)
 
     def forward(self, x: Any) -> Any:
         """x: any shape, float. Result: as x."""

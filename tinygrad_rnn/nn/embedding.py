@@ -11,7 +11,7 @@ from ..engine.tensor import Tensor
 from ..ops import where
 from ..ops.shape import checked
 from .cells import as_array, check_sizes
-from .module import Module, Parameter, Rng
+from .module import Input, Module, Parameter, Rng
 
 
 class Embedding(Module):
@@ -46,18 +46,17 @@ class Embedding(Module):
             values[self.padding_idx] = 0
         self.weight = Parameter(values, dtype=dtype, name="weight")
 
-    def forward(self, ids: Any) -> Tensor:
+    def forward(self, ids: Input) -> Tensor:
         """ids: (...) int, 0 to V - 1. Result: (..., D)."""
-        ids = as_array(ids)
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"Embedding: ids have dtype {ids.dtype}; they must be integers")
-        ids = checked(ids, self._check)
-        rows = self.weight[ids]
+        places: Any = as_array(ids)
+        if places.dtype.kind not in "iu":
+            raise TypeError(f"Embedding: ids have dtype {places.dtype}; they must be integers")
+        places = checked(places, self._check)
+        rows = self.weight[places]
         if self.padding_idx is None:
             return rows
         padding = self.weight.detach()[self.padding_idx]
-        result: Tensor = where((ids != self.padding_idx)[..., None], rows, padding)
-        return result
+        return where((places != self.padding_idx)[..., None], rows, padding)
 
     def _check(self, ids: Any) -> None:
         V = len(self.weight)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from ..engine.tensor import Tensor
 from ..ops import addmm, matmul
 from .cells import as_array
-from .module import Module, Rng, uniform
+from .module import Input, Module, Rng, uniform
 
 
 class Linear(Module):
@@ -40,10 +38,9 @@ class Linear(Module):
         self.weight = uniform((out_features, in_features), bound, "weight", dtype, rng)
         self.bias = uniform((out_features,), bound, "bias", dtype, rng) if bias else None
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Input) -> Tensor:
         """x: (..., I). Result: (..., O)."""
-        x, W, b = as_array(x), self.weight.T, self.bias
-        if x.shape[-1:] != (self.in_features,):
-            raise ValueError(f"Linear: x has shape {x.shape}; it must be (..., {self.in_features})")
-        y: Tensor = matmul(x, W) if b is None else addmm(b, x, W)
-        return y
+        shape, W, b = as_array(x).shape, self.weight.T, self.bias
+        if shape[-1:] != (self.in_features,):
+            raise ValueError(f"Linear: x has shape {shape}; it must be (..., {self.in_features})")
+        return matmul(x, W) if b is None else addmm(b, x, W)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..engine.tensor import Tensor
-from ..ops.op import Array
+from ..ops.op import Array, Numbers
 
-Rng = np.random.Generator | int | None
+Input = Tensor | Numbers
+Rng: TypeAlias = "np.random.Generator | int | None"  # a text: what draws is loaded when used
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+M = TypeVar("M", bound="Module")
+
+
+class HasForward(Protocol[P, R]):
+    """What has a `forward`, which says what calling it takes and gives."""
+
+    def forward(self, *inputs: P.args, **settings: P.kwargs) -> R:
+        """What calling it computes."""
 
 
 class Parameter(Tensor):
@@ -62,7 +74,7 @@ class Module:
         """What calling the module computes."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
-    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+    def __call__(self: HasForward[P, R], *inputs: P.args, **settings: P.kwargs) -> R:
         """What `forward` computes."""
         return self.forward(*inputs, **settings)
 
@@ -111,13 +123,13 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self: M, mode: bool = True) -> M:
         """Sets whether the module is being trained, here and inside; returns the module."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self: M) -> M:
         """Sets that the module is used and not trained; returns the module."""
         return self.train(False)
 

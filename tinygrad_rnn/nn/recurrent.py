@@ -36,7 +36,10 @@ from .cells import (
     state_pair,
 )
 from .dropout import check_probability, dropped
-from .module import Module, Rng
+from .module import Input, Module, Parameter, Rng
+
+Both = tuple[Tensor, Tensor]
+Given = Input | None
 
 
 class Recurrent(Module):
@@ -49,6 +52,10 @@ class Recurrent(Module):
     gates = 1
     joint_bias = True
     state_names: tuple[str, ...] = ("h_0",)
+    weight_ih_l0: Parameter  # and so on for each layer and direction
+    weight_hh_l0: Parameter
+    bias_ih_l0: Parameter | None
+    bias_hh_l0: Parameter | None
 
     def __init__(
         self,
@@ -144,7 +151,7 @@ class Recurrent(Module):
         """The state after each step, with one product of all inputs."""
         W_ih, W, b_ih, b = weights.W_ih.T, weights.W_hh.T, weights.b_ih, weights.b_hh
         if self.joint_bias and b_ih is not None:
-            b_ih, b = b_ih + b, None  # type: ignore[assignment]
+            b_ih, b = b_ih + b, None  # type: ignore[assignment,operator,arg-type]
         z, step, states = unbind(affine(x, W_ih, b_ih)), self._step, []
         with scope("steps") as now:
             path, labels = now.scope[:-1], _labels(len(z))
@@ -187,7 +194,7 @@ class Recurrent(Module):
         """The initial state of all layers and directions, each part (L D, ..., H)."""
         rows = self.num_layers * (2 if self.bidirectional else 1)
         shape = (rows, *x.shape[1:-1], self.hidden_size)
-        kind, dtype = type(self).__name__, self.weight_hh_l0.dtype  # type: ignore[attr-defined]
+        kind, dtype = type(self).__name__, self.weight_hh_l0.dtype
         return tuple(
             initial(kind, name, part, shape, dtype)
             for name, part in zip(self.state_names, state, strict=True)
@@ -265,7 +272,7 @@ class RNN(Recurrent):
         )
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Any, h_0: Any = None, *, lengths: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Input, h_0: Given = None, *, lengths: Given = None) -> Both:
         """All states of the last layer, and the last state of all layers.
 
         x: (T, B, I), (B, T, I) if batch_first, or (T, I). h_0: (L D, B, H) or (L D, H), zeros if
@@ -320,8 +327,8 @@ class LSTM(Recurrent):
         )
 
     def forward(
-        self, x: Any, state: tuple[Any, Any] | None = None, *, lengths: Any = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, x: Input, state: tuple[Input, Input] | None = None, *, lengths: Given = None
+    ) -> tuple[Tensor, Both]:
         """All states h_t of the last layer, and the last state (h_n, c_n) of all layers.
 
         x: (T, B, I), (B, T, I) if batch_first, or (T, I). state: (h_0, c_0), each (L D, B, H) or
@@ -371,7 +378,7 @@ class GRU(Recurrent):
         )
         self.reset_after = reset_after
 
-    def forward(self, x: Any, h_0: Any = None, *, lengths: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Input, h_0: Given = None, *, lengths: Given = None) -> Both:
         """All states of the last layer, and the last state of all layers.
 
         x, h_0, lengths and the result: as in RNN.

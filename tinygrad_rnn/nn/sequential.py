@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .module import Module
 
+Function = Callable[[Any], Any]
+if TYPE_CHECKING:
+    import typing_extensions as later
+    from typing_extensions import Unpack
 
-class Sequential(Module):
+    R = later.TypeVar("R", default=Any)
+else:
+    R = TypeVar("R")
+
+
+class Sequential(Module, Generic[R]):
     """Each part's result is the next one's input; parts are Modules or functions.
 
     Its parameters are named by the part's position, as in PyTorch: "0.weight".
@@ -19,7 +28,13 @@ class Sequential(Module):
     (5, 2)
     """
 
-    def __init__(self, *parts: Callable[[Any], Any]) -> None:
+    @overload  # of several the last one says what comes out; of a list all of them
+    def __init__(
+        self, *parts: Unpack[tuple[Unpack[tuple[Function, ...]], Callable[[Any], R]]]
+    ) -> None: ...
+    @overload
+    def __init__(self, *parts: Callable[[Any], R]) -> None: ...
+    def __init__(self, *parts: Function) -> None:  # type: ignore[misc]
         for part in parts:
             if not callable(part):
                 raise TypeError(f"Sequential: {part!r:.60} is neither a Module nor a function")
@@ -31,14 +46,15 @@ class Sequential(Module):
             if isinstance(part, Module):
                 yield str(k), part
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> R:
         """What the last part gives."""
         for part in self.parts:
             x = part(x)
-        return x
+        last: R = x
+        return last
 
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, k: int) -> Callable[[Any], Any]:
+    def __getitem__(self, k: int) -> Function:
         return self.parts[k]

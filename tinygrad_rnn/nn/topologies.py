@@ -16,10 +16,11 @@ from ..engine.mode import scope
 from ..engine.tensor import Tensor
 from ..ops import broadcast_to, concatenate, expand_dims, squeeze, stack
 from .cells import Cell, as_array
-from .module import Module
+from .module import Input, Module
 from .recurrent import Recurrent
 
 Function = Callable[[Any], Any]
+Head = Callable[[Tensor], Tensor]
 
 
 class ManyToOne(Module):
@@ -39,14 +40,14 @@ class ManyToOne(Module):
     """
 
     def __init__(
-        self, recurrent: Recurrent, head: Function, *, embedding: Function | None = None
+        self, recurrent: Recurrent, head: Head, *, embedding: Function | None = None
     ) -> None:
         _check_parts("ManyToOne", recurrent=recurrent, head=head)
         self.embedding = embedding
         self.recurrent = recurrent
         self.head = head
 
-    def forward(self, x: Any, lengths: Any = None, *, state: Any = None) -> Any:
+    def forward(self, x: Input, lengths: Input | None = None, *, state: Any = None) -> Tensor:
         """The head's output.
 
         x: as the recurrent layer takes it, or ids (T, B), or (B, T) if batch_first, for an
@@ -77,7 +78,7 @@ class OneToMany(Module):
     def __init__(
         self,
         cell: Cell,
-        head: Function,
+        head: Head,
         steps: int,
         *,
         feedback: Function | None = None,
@@ -91,7 +92,7 @@ class OneToMany(Module):
         self.feedback = feedback
         self.batch_first = batch_first
 
-    def forward(self, x: Any = None, state: Any = None) -> Tensor:
+    def forward(self, x: Input | None = None, state: Any = None) -> Tensor:
         """The outputs of all steps.
 
         x: (B, I) or (I,), the first input, zeros if None. state: as the cell takes it, zeros if
@@ -130,14 +131,16 @@ class ManyToMany(Module):
     """
 
     def __init__(
-        self, recurrent: Recurrent, head: Function, *, embedding: Function | None = None
+        self, recurrent: Recurrent, head: Head, *, embedding: Function | None = None
     ) -> None:
         _check_parts("ManyToMany", recurrent=recurrent, head=head)
         self.embedding = embedding
         self.recurrent = recurrent
         self.head = head
 
-    def forward(self, x: Any, state: Any = None, *, lengths: Any = None) -> tuple[Any, Any]:
+    def forward(
+        self, x: Input, state: Any = None, *, lengths: Input | None = None
+    ) -> tuple[Tensor, Any]:
         """The head's output at every step, and the layers' last state.
 
         x: as the recurrent layer takes it, or ids (T, B), or (B, T) if batch_first, for an
@@ -172,7 +175,7 @@ class EncoderDecoder(Module):
         self,
         encoder: Recurrent,
         decoder: Recurrent,
-        head: Function,
+        head: Head,
         *,
         embedding: Function | None = None,
         target_embedding: Function | None = None,
@@ -191,7 +194,7 @@ class EncoderDecoder(Module):
         self.decoder = decoder
         self.head = head
 
-    def forward(self, x: Any, shown: Any, lengths: Any = None) -> Any:
+    def forward(self, x: Input, shown: Input, lengths: Input | None = None) -> Tensor:
         """Teacher forcing: the outputs where the decoder is shown what is right.
 
         x: the encoder's inputs (T, B, I) or ids (T, B). shown: the decoder's inputs (S, B, ...):

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import MethodType
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -24,6 +25,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Rule = Callable[..., Any]
 Sent = Sequence[tuple[int, Any]]  # the place of an input, and an array or a Term for it
 Door = Callable[[tuple[Any, ...], Sequence[bool], dict[str, Any]], Sent]
+
+
+class Nested(Protocol):
+    """Numbers or arrays in a list or tuple, or in such of such; to type checkers a text is none."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, x: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[Numbers]: ...
+    def __reversed__(self) -> Iterator[Numbers]: ...
+
+
+Numbers = Array | np.generic | float | Nested  # what becomes an array; a Tensor is none of these
 
 
 class Op:
@@ -65,12 +78,13 @@ class Op:
         forward: Callable[..., Any],
         rules: dict[str, Rule],
         elementwise: bool = False,
-        join: Join | None = None,
+        join: Callable[[list[Term]], Term] | None = None,
         through: dict[Op, Callable[..., Term | None]] | None = None,
         decomposition: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, forward)
-        parameters = inspect.signature(forward).parameters.values()
+        signature = inspect.signature(forward)
+        parameters = signature.parameters.values()
         self.name = forward.__name__.strip("_")
         self.forward = forward
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
@@ -86,6 +100,8 @@ class Op:
         rest = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]  # as in *xs
         self.variadic = bool(rules.keys() & set(rest))
         self.open_ended = bool(rest) and not self.variadic
+        if self.settings or self.variadic:
+            self.__signature__ = _as_called(signature, self.variadic)
         self.gradients = door(self)
         self._plain_count = -1 if rest or self.settings else len(self.inputs)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
@@ -113,7 +129,7 @@ class Op:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a class attribute, an op is a method of its first input."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.settings))})>"
@@ -204,6 +220,17 @@ def _door_of_each(op: Op) -> Door:
     return gradients
 
 
+def _as_called(forward: inspect.Signature, variadic: bool) -> inspect.Signature:
+    """How an op is called: settings by place too, and one sequence where forward takes several."""
+    parameters = [
+        p.replace(kind=p.POSITIONAL_OR_KEYWORD)
+        if p.kind is p.KEYWORD_ONLY or (variadic and p.kind is p.VAR_POSITIONAL)
+        else p
+        for p in forward.parameters.values()
+    ]
+    return forward.replace(parameters=parameters)
+
+
 def array(x: Any) -> Any:
     """A list, a tuple or a number as the array that NumPy makes of it; anything else as it is.
 
@@ -272,13 +299,10 @@ class Term:
         return op.apply((term(),), settings) if result is None else result
 
 
-Join = Callable[[list[Term]], Term]
-
-
 def op(
     *,
     elementwise: bool = False,
-    join: Join | None = None,
+    join: Callable[[list[Term]], Term] | None = None,
     through: dict[Op, Callable[..., Term | None]] | None = None,
     decomposition: Callable[..., Any] | None = None,
     **rules: Rule,

@@ -63,7 +63,7 @@ def inner(a: Any, b: Any) -> Any:
 
 
 @composed(2)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: Any, b: Any, axes: int | Sequence[Any] = 2) -> Any:
     """The sum of products over several axes of both.
 
     axes: how many, the last of a and the first of b; or (axes of a, axes of b).

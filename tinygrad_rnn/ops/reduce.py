@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -204,7 +204,12 @@ def _or_inf(z: Any) -> Any:
 
 
 @composed()
-def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+def norm(
+    x: Any,
+    ord: float | Literal["fro"] | None = None,
+    axis: Axis = None,
+    keepdims: bool = False,
+) -> Any:
     """Length of vectors or matrices, as np.linalg.norm; its derivative at 0 is 0.
 
     ord: of vectors None or 2 (Euclid's), 1, another number p, inf or -inf; of matrices None or

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .op import array, composed, op
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = [
     "astype",
@@ -27,7 +30,7 @@ __all__ = [
 
 
 @op(x=lambda g, z, x, shape: reshape(g, shape=x.shape))
-def reshape(x: Any, *, shape: Any) -> Any:
+def reshape(x: Any, *, shape: int | Sequence[int]) -> Any:
     """The same entries in another shape; one size may be -1.
 
     >>> reshape(np.arange(4.0), shape=(2, -1))
@@ -98,7 +101,7 @@ def truncate(x: Any, *, dtype: Any) -> Any:
 
 
 @composed()
-def astype(x: Any, dtype: Any) -> Any:
+def astype(x: Any, dtype: DTypeLike) -> Any:
     """The values in another dtype: a float, an int or bool.
 
     Raises: TypeError for another dtype.

@@ -121,7 +121,7 @@ def _wrong_entries(
     optimizer: Stateful, entries: Mapping[str, Any], parameter: Tensor, group: Mapping[str, Any]
 ) -> list[str]:
     """What is wrong with a parameter's saved state, in words."""
-    shapes = {"step": ()} if optimizer.counts else {}
+    shapes: dict[str, tuple[int, ...]] = {"step": ()} if optimizer.counts else {}
     shapes |= dict.fromkeys(optimizer.buffers, parameter.shape)
     wrong = [f"{name} is missing" for name in _needed(optimizer, group) if name not in entries]
     for name, value in entries.items():

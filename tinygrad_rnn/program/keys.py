@@ -35,4 +35,7 @@ def hashable(value: Any) -> Any:
 
 def settings_key(settings: dict[str, Any]) -> Any:
     """A key of settings, in whichever order they were given."""
+    if len(settings) == 1:
+        ((name, value),) = settings.items()
+        return name, hashable(value)
     return tuple([(name, hashable(settings[name])) for name in sorted(settings)])

@@ -280,6 +280,8 @@ def _same_value(x: Any, y: Any) -> bool:
 
 def _same_settings(settings: dict[str, Any], others: dict[str, Any]) -> bool:
     """Whether they are equal, but for functions, which may be made anew."""
+    if settings is others:
+        return True
     if settings.keys() != others.keys():
         return False
     for name, value in settings.items():

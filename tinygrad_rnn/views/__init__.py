@@ -1,6 +1,5 @@
 """Views of what was recorded: drawings of it, a page to step through."""
 
-from . import notebook as notebook
 from .drawing import draw, render
 from .explore import explore
 

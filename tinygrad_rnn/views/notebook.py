@@ -1,12 +1,10 @@
 """What notebooks show of Tensors and Modules: a picture of the graph or of the parts, and text.
 
-Tensors and Modules stand on lower floors and know nothing of drawings; importing this gives them
-the method that notebooks look for.
+Tensors and Modules stand on lower floors and know nothing of drawings: the method that notebooks
+look for is given to them at the top of the package, and loads this when it is called.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from ..bptt.time import is_node
 from ..engine.tensor import Tensor
@@ -79,12 +77,3 @@ def _is_large(x: Tensor) -> bool:
         if len(nodes) > MOST_NODES:
             return True
     return False
-
-
-def _repr_mimebundle_(self: Any, include: Any = None, exclude: Any = None, **_: Any) -> Any:
-    """What a notebook shows."""
-    return bundle_of(self)
-
-
-Tensor._repr_mimebundle_ = _repr_mimebundle_  # type: ignore[attr-defined]
-Module._repr_mimebundle_ = _repr_mimebundle_  # type: ignore[attr-defined]

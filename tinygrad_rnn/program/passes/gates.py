@@ -34,7 +34,7 @@ from ...ops import (
     transpose,
     where,
 )
-from ...ops.op import Array
+from ...ops.op import Array, Op
 from ...ops.parts import concatenate, gather, getitem_
 from ...ops.shape import cast
 from ..program import Equation, Program, Var
@@ -52,13 +52,14 @@ def gated(program: Program) -> Program:
         part = makers.get(equation.inputs[0]) if equation.op in (sigmoid, tanh) else None
         if part is not None:
             parts.setdefault(part.inputs[0], []).append(equation)
-    exact = _exact(program)
-    columns = {
-        x: _columns(x, several, makers)
-        for x, several in parts.items()
-        if exact.isdisjoint([e.output for e in several if e.op is sigmoid])
+    columns = {x: _columns(x, several, makers) for x, several in parts.items()}
+    exact = _exact(program) if any(columns.values()) else set()
+    gates = {
+        e.output: x
+        for x, c in columns.items()
+        if c is not None and exact.isdisjoint([e.output for e in parts[x] if e.op is sigmoid])
+        for e in parts[x]
     }
-    gates = {e.output: x for x, c in columns.items() if c is not None for e in parts[x]}
     if not gates:
         return program
     constants: dict[Any, Var] = {}
@@ -99,7 +100,7 @@ def _columns(x: Var, several: list[Equation], makers: dict[Var, Equation]) -> An
     """
     if not x.shape or not x.size or x.dtype.kind != "f":
         return None
-    under = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
+    under: dict[Op, Array] = {op: np.zeros(x.shape, bool) for op in (sigmoid, tanh)}
     for equation in several:
         under[equation.op][makers[equation.inputs[0]].settings["index"]] = True
     columns = under[sigmoid].reshape(-1, x.shape[-1])

@@ -75,7 +75,7 @@ class _Known:
                 equation = simpler
                 rule = RULES.get(equation.op)
                 simpler = None if rule is None else rule(equation, self)
-            if _is_like(simpler, output):
+            if simpler is not None and _is_like(simpler, output):
                 self.instead[output] = simpler
                 found: Var = simpler
                 return found

@@ -29,10 +29,10 @@ def _once(program: Program) -> Program:
         sources = _sources(equation, makers)
         if sources is not None:
             of = tuple([x if type(x) is Var else hashable(x) for x in sources])
-            groups.setdefault((equation.op, equation.output.dtype, of), []).append(equation)
+            groups.setdefault((equation.op, of), []).append(equation)
     wide: dict[Var, Any] = {}
     for key, members in groups.items():
-        whole = next(x for x in key[2] if type(x) is Var)
+        whole = next(x for x in key[1] if type(x) is Var)
         if len(members) > 1 and 2 * sum(m.output.size for m in members) >= whole.size:
             wide |= dict.fromkeys((m.output for m in members), key)
     if not wide:
