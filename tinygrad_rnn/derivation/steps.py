@@ -95,7 +95,7 @@ class QuantityTable:
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
         self._scanned: dict[tuple[Any, ...], Quantity] = {}
-        self._alive: list[Any] = []  # whose ids stand for them
+        self._keep_alive: list[Any] = []  # whose ids stand for them
         for item in items:
             if isinstance(item, Loop):
                 self._add_loop(item)
@@ -153,7 +153,7 @@ class QuantityTable:
             return array.item()
         key = id(array) if key is None else key
         if key not in self.of:
-            self._alive.append(array)
+            self._keep_alive.append(array)
             self.of[key] = Quantity("input", array.shape, array.dtype)
             self.inputs[self.of[key]] = array
         return Symbol(self.of[key])
@@ -165,7 +165,7 @@ class QuantityTable:
             quantity = Quantity("input", first.shape, first.dtype, rounds=len(row.arrays))
             self._scanned[key] = quantity
             self.inputs[quantity] = [array_of(x) for x in row.arrays]
-            self._alive.append(row)
+            self._keep_alive.append(row)
         return self._scanned[key]
 
 

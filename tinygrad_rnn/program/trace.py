@@ -108,7 +108,7 @@ class DryRun(Watch):
 class Tracer(DryRun):
     """Writes the equations down as results come."""
 
-    __slots__ = ("_alive", "_shapes", "_start", "constants", "equations", "leaves", "vars")
+    __slots__ = ("_keep_alive", "_shapes", "_start", "constants", "equations", "leaves", "vars")
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Tracer(DryRun):
         self.leaves: dict[Tensor, Var] = {}
         self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
         self.vars: dict[Tensor, Var] = {}
-        self._alive: list[Any] = []
+        self._keep_alive: list[Any] = []
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # each once: T steps have few
         self._start = leaf(np.zeros(())).serial
 
@@ -185,7 +185,7 @@ class Tracer(DryRun):
         if isinstance(value, (np.ndarray, np.generic)):
             if id(value) not in self.constants:
                 self.constants[id(value)] = (Var(value.shape, value.dtype), np.asarray(value))
-                self._alive.append(value)
+                self._keep_alive.append(value)
             return self.constants[id(value)][0]
         return value
 
