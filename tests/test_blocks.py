@@ -75,7 +75,7 @@ def flat(results: Any) -> list[Any]:
 
 def blocks_of(step: Any) -> Blocks:
     """How the step is run: in blocks, each of a few rows."""
-    (entry,) = step._entries.values()
+    (entry,) = step._cache.values()
     assert isinstance(entry.run, Blocks)
     return entry.run
 

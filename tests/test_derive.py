@@ -23,7 +23,7 @@ from tinygrad_rnn import manual, nn
 from tinygrad_rnn.derivation import Derivation
 from tinygrad_rnn.derivation.entries import Spelled, entry
 from tinygrad_rnn.derivation.expressions.forward import keep
-from tinygrad_rnn.derivation.loops import Loop, arranged
+from tinygrad_rnn.derivation.loops import Loop, rerolled
 from tinygrad_rnn.engine.tape import tape
 
 from . import deep
@@ -806,10 +806,10 @@ def test_notebooks_show_equations() -> None:
 def test_loops_are_found_with_and_without_scopes() -> None:
     """The same rounds, whether a layer labelled its steps or a user's loop did not."""
     with_scopes = tg.nn.RNN(I, H, rng=0, unroll=True)(np.ones((T, B, I)))[0]
-    found = arranged([x for x in tape(with_scopes) if x.op is not None], 3)
+    found = rerolled([x for x in tape(with_scopes) if x.op is not None], 3)
     loops = [item for item in found if isinstance(item, Loop)]
     assert [len(loop.rounds) for loop in loops] == [T]
-    without = arranged([x for x in tape(character_rnn(T)) if x.op is not None], 3)
+    without = rerolled([x for x in tape(character_rnn(T)) if x.op is not None], 3)
     assert [len(item.rounds) for item in without if isinstance(item, Loop)] == [T]
 
 

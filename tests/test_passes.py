@@ -14,7 +14,7 @@ from tinygrad_rnn.program.passes import PASSES, improved
 from tinygrad_rnn.program.passes.align import aligned
 from tinygrad_rnn.program.passes.batch import FEWEST_MEMBERS, batched
 from tinygrad_rnn.program.passes.gates import gated
-from tinygrad_rnn.program.passes.simplify import live, simplified
+from tinygrad_rnn.program.passes.simplify import simplified, without_dead_code
 from tinygrad_rnn.program.passes.sums import reassociated
 from tinygrad_rnn.program.passes.widen import widened
 
@@ -229,7 +229,7 @@ def test_small_constants_are_computed_ahead(size: int, count: int) -> None:
 def test_live_keeps_what_outputs_need() -> None:
     """And the order."""
     program = traced(lambda x: (tg.sin(tg.exp(x)), tg.cos(x) + tg.tan(x))[0], random(2))
-    assert names(live(program)) == ["exp", "sin"]
+    assert names(without_dead_code(program)) == ["exp", "sin"]
 
 
 # gated
@@ -420,7 +420,7 @@ def test_a_sum_of_few_products_stays() -> None:
 def test_a_sum_of_large_products_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks should stay in the cache."""
     monkeypatch.setattr("tinygrad_rnn.program.passes.sums.LARGEST_TERM", 7 * 4 * 8 - 1)
-    result = after(lambda p: live(reassociated(p)), traced(products(7), random(8, 4)))
+    result = after(lambda p: without_dead_code(reassociated(p)), traced(products(7), random(8, 4)))
     assert len(of(result, "matmul")) == 2  # that of the largest, and the others in one
 
 

@@ -1,4 +1,4 @@
-"""The backward pass of arranged ops: rules run on names, and loops in reverse.
+"""The backward pass of rerolled ops: rules run on names, and loops in reverse.
 
 What a round of a loop hands to the one before it in time is a quantity of its own, which hand
 derivations call dh_next.

@@ -17,7 +17,7 @@ from .backward_pass import steps_of
 from .entries import MOST_LINES, spelled_out
 from .equations import equations
 from .inline import shortened
-from .loops import arranged
+from .loops import rerolled
 from .names import FUNCTION, Given, Names, StepNames, give_names, step_names, take_names
 from .report import report
 from .source import Source, read
@@ -80,7 +80,7 @@ class Derivation:
     def name(self, x: Tensor) -> str:
         """What a Tensor of the tape is called: h_2, W_hh."""
         keys = [x, id(x._array)] if isinstance(x, Tensor) else [id(x)]
-        name = next((self._step_names[key][0] for key in keys if key in self._step_names), "x")
+        name = next((self._step_names[key].name for key in keys if key in self._step_names), "x")
         return in_a_line(name)
 
     def formula(self, node: Tensor) -> Formula:
@@ -183,7 +183,7 @@ class Derivation:
 
     def _named(self, fewest: int) -> tuple[Steps, Names]:
         """The pass, shortened, with names; fewest: rounds of a loop, 0 for no loops."""
-        items = arranged(self._results, fewest) if fewest else self._results
+        items = rerolled(self._results, fewest) if fewest else self._results
         steps = steps_of(items, self.loss, self.wrt, self._useful)
         give_names(steps, self._given)
         take_names(steps, self._step_names)
@@ -192,7 +192,7 @@ class Derivation:
 
     @cached_property
     def _step_names(self) -> StepNames:
-        items = arranged(self._results, 2)
+        items = rerolled(self._results, 2)
         steps = steps_of(items, self.loss, self.wrt, self._useful)
         give_names(steps, self._given)
         return step_names(steps, self._given, Names(steps, self.loss))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,11 +88,16 @@ class Loop:
         return len(self.rounds[0])
 
 
-Occurrence = tuple[Loop, int, int]  # a loop, the op's number in a round, the round
+class Occurrence(NamedTuple):
+    """Where a node is in a loop: the op's number in a round, and the round."""
+
+    loop: Loop
+    k: int
+    r: int
 
 
-def arranged(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
-    """The nodes in order, with loops in the place of those that are in one.
+def rerolled(nodes: Sequence[Node], fewest: int) -> list[Node | Loop]:
+    """The nodes in order, with loops (rolled up again) in the place of those that are in one.
 
     nodes: results of ops, in recorded order. fewest: rounds of a loop.
     """
@@ -125,7 +130,12 @@ def _split(nodes: Sequence[Node], repeat: Repeat) -> list[list[Node]]:
 
 
 def _places(loop: Loop) -> dict[Node, Occurrence]:
-    return {node: (loop, k, r) for r, row in enumerate(loop.rounds) for k, node in enumerate(row)}
+    """Where each node of a loop is in it."""
+    return {
+        node: Occurrence(loop, k, r)
+        for r, row in enumerate(loop.rounds)
+        for k, node in enumerate(row)
+    }
 
 
 def _items(
@@ -245,8 +255,8 @@ def _slot(
     if not any(hasattr(x, "shape") for x in column):
         return Fixed(first) if len({hashable(x) for x in column}) == 1 else None
     place = places.get(last) if isinstance(last, Tensor) else None
-    if place is not None and place[0] is loop:
-        return _inner(loop, column, places, place[1], len(column) - 1 - place[2])
+    if place is not None and place.loop is loop:
+        return _inner(loop, column, places, place.k, len(column) - 1 - place.r)
     if place is not None:
         return _from(column, places)
     if all(_is_data(x) for x in column):
@@ -274,7 +284,8 @@ def _inner(
     if not lag:
         return Local(k)
     initial, value = column[0], column[-1]
-    inside = isinstance(initial, Tensor) and places.get(initial, (None,))[0] is loop
+    place = places.get(initial) if isinstance(initial, Tensor) else None
+    inside = place is not None and place.loop is loop
     fits = getattr(initial, "shape", value.shape) == value.shape
     return Carried(k, initial) if fits and not inside else None
 
@@ -283,10 +294,10 @@ def _from(column: Sequence[Any], places: dict[Node, Occurrence]) -> Slot | None:
     """From another loop, round by round."""
     found = [places.get(x) if isinstance(x, Tensor) else None for x in column]
     first = found[0]
-    if first is None or any(p is None or p[:2] != first[:2] for p in found):
+    if first is None or any(p is None or (p.loop, p.k) != (first.loop, first.k) for p in found):
         return None
-    at = progression([p[2] for p in found if p is not None])
-    return None if at is None else From(first[0], first[1], at)
+    at = progression([p.r for p in found if p is not None])
+    return None if at is None else From(first.loop, first.k, at)
 
 
 def progression(values: Sequence[int]) -> Index | None:

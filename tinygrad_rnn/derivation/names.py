@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,8 +94,14 @@ def give_names(steps: Steps, given: Given) -> None:
         quantity.shown = bool(quantity.name)
 
 
-# By Tensor, or an array's id: its name, and whether it is shown.
-StepNames = dict[Any, tuple[str, bool]]
+class StepName(NamedTuple):
+    """What a Tensor or an array is called, and whether it is shown."""
+
+    name: str
+    shown: bool
+
+
+StepNames = dict[Any, StepName]  # by Tensor, or by an array's id
 
 
 def step_names(steps: Steps, given: Given, names: Names) -> StepNames:
@@ -108,7 +114,7 @@ def step_names(steps: Steps, given: Given, names: Names) -> StepNames:
             if quantity.name and quantity.name not in used:
                 name = quantity.name
             used.add(name)
-            found[key] = name, quantity.shown
+            found[key] = StepName(name, quantity.shown)
     for key, quantity in steps.values.items():
         if not isinstance(key, tuple):
             continue
@@ -121,12 +127,12 @@ def step_names(steps: Steps, given: Given, names: Names) -> StepNames:
             while name in used:  # u_2 is the second step of u, and also a second u
                 name += "'"
             used.add(name)
-            found[row[k]] = name, quantity.shown
+            found[row[k]] = StepName(name, quantity.shown)
     for quantity, arrays in steps.inputs.items():
         for r, array in enumerate(arrays) if isinstance(arrays, list) else ():
-            found[id(array)] = given.of_array(array) or "", True
-            if found[id(array)][0] in ("", quantity.name):
-                found[id(array)] = f"{names.of(quantity)}_{r + 1}", True
+            found[id(array)] = StepName(given.of_array(array) or "", True)
+            if found[id(array)].name in ("", quantity.name):
+                found[id(array)] = StepName(f"{names.of(quantity)}_{r + 1}", True)
     return found
 
 

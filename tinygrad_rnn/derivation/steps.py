@@ -20,7 +20,7 @@ from ..ops.op import Array
 from ..ops.parts import getitem_
 from .expressions.expression import Call, Each, Expression, Index, Quantity, Symbol
 from .expressions.simpler import simpler
-from .loops import Carried, Fixed, From, Loop, Scanned, Slot, array_of, progression
+from .loops import Carried, Fixed, From, Loop, Occurrence, Scanned, Slot, array_of, progression
 
 VIEWS = (getitem_, reshape, transpose)
 
@@ -91,11 +91,11 @@ class QuantityTable:
 
     def __init__(self, items: Sequence[Node | Loop]) -> None:
         self.of: dict[Any, Quantity] = {}
-        self.places: dict[Node, tuple[Loop, int, int]] = {}
+        self.places: dict[Node, Occurrence] = {}
         self.inputs: dict[Quantity, Any] = {}
         self.parameters: dict[Quantity, Node] = {}
         self._scanned: dict[tuple[Any, ...], Quantity] = {}
-        self._alive: list[Any] = []  # whose ids stand for them
+        self._keep_alive: list[Any] = []  # whose ids stand for them
         for item in items:
             if isinstance(item, Loop):
                 self._add_loop(item)
@@ -107,7 +107,7 @@ class QuantityTable:
         for k, node in enumerate(loop.rounds[0]):
             self.of[loop, k] = Quantity("value", node.shape, node.dtype, rounds=count)
         for r, row in enumerate(loop.rounds):
-            self.places.update({node: (loop, k, r) for k, node in enumerate(row)})
+            self.places.update({node: Occurrence(loop, k, r) for k, node in enumerate(row)})
 
     def expression(self, x: Any) -> Expression:
         """What an input of an op prints as, seen from outside of all loops."""
@@ -153,7 +153,7 @@ class QuantityTable:
             return array.item()
         key = id(array) if key is None else key
         if key not in self.of:
-            self._alive.append(array)
+            self._keep_alive.append(array)
             self.of[key] = Quantity("input", array.shape, array.dtype)
             self.inputs[self.of[key]] = array
         return Symbol(self.of[key])
@@ -165,7 +165,7 @@ class QuantityTable:
             quantity = Quantity("input", first.shape, first.dtype, rounds=len(row.arrays))
             self._scanned[key] = quantity
             self.inputs[quantity] = [array_of(x) for x in row.arrays]
-            self._alive.append(row)
+            self._keep_alive.append(row)
         return self._scanned[key]
 
 

@@ -29,11 +29,19 @@ class NotDifferentiableError(GradcheckError):
     """f has no gradient here: a kink, a jump, an infinite slope or value."""
 
 
+class Limits(NamedTuple):
+    """How large steps are, and how far slopes may be off: see `gradcheck`."""
+
+    eps: float
+    rtol: float
+    atol: float
+
+
 class Subject(NamedTuple):
     """A function at a point: f itself for order 1, its gradient for order 2.
 
     call: `(inputs, recorded) -> results`. inputs: float64 arrays at `places`, else as they came.
-    labels: what messages call the inputs. limits: eps, rtol and atol of gradcheck.
+    labels: what messages call the inputs.
     base, weights, names: of all entries of the results in a row, values, cotangents and names.
     """
 
@@ -42,7 +50,7 @@ class Subject(NamedTuple):
     inputs: list[Any]
     places: list[int]
     labels: list[str]
-    limits: tuple[float, float, float]
+    limits: Limits
     base: Array = np.zeros(0)
     weights: Array = np.zeros(0)
     names: tuple[str, ...] = ()
@@ -152,7 +160,7 @@ def _slopes(line: Line, step: float) -> Array:
 
 def _negligible(line: Line, level: Level) -> Array:
     """What is nothing in a slope: the tolerance, and what rounding makes of it."""
-    bound: Array = line.subject.limits[2] + line.rounding / level.step
+    bound: Array = line.subject.limits.atol + line.rounding / level.step
     return bound
 
 

@@ -21,6 +21,7 @@ from ..ops.op import Array
 from .differences import (
     ROUNDING,
     GradcheckError,
+    Limits,
     Line,
     NotDifferentiableError,
     Subject,
@@ -82,7 +83,7 @@ def gradcheck(
     if not mode.get().recording:
         raise RuntimeError("gradcheck: nothing is recorded inside no_grad(); call it outside")
     generator = np.random.default_rng(rng)
-    subject = _subject(f, inputs, (eps, rtol, atol))
+    subject = _subject(f, inputs, Limits(eps, rtol, atol))
     with np.errstate(all="ignore"):
         cotangents = _check(subject, generator)
         if order == 2:
@@ -93,9 +94,7 @@ def gradcheck(
 # What is checked: f, and its gradient
 
 
-def _subject(
-    f: Callable[..., Any], inputs: tuple[Any, ...], limits: tuple[float, float, float]
-) -> Subject:
+def _subject(f: Callable[..., Any], inputs: tuple[Any, ...], limits: Limits) -> Subject:
     """f as it is checked for order 1."""
     arrays = [_floats(x) for x in inputs]
     places = [k for k, a in enumerate(arrays) if a is not None]
@@ -248,7 +247,7 @@ def _complaint(subject: Subject, k: int, slope: Tensor | None) -> Iterator[str]:
     slopes = np.zeros(x.shape) if slope is None else slope.data
     found = np.zeros((4, *x.shape))
     for index in np.ndindex(x.shape):
-        step = subject.limits[0] * max(1.0, abs(x[index]))
+        step = subject.limits.eps * max(1.0, abs(x[index]))
         line = Line(subject, k, index, step, ROUNDING * np.abs(subject.base))
         found[(slice(None), *index)] = estimated(line, float(slopes[index]))
     numeric, error, off, allowed = found

@@ -118,15 +118,15 @@ class Recurrent(Module):
         for k in range(self.num_layers):
             if k and self.training:
                 x = dropped(x, self.dropout, self._rng)
-            ways = []
+            directions = []
             for suffix in self._suffixes(k):
                 row = len(last)
                 start = tuple(part[row] for part in state)
                 with self._scope(suffix):
-                    outputs, end = self._through(x, start, suffix, mask)
-                ways.append(outputs)
+                    outputs, end = self._one_direction(x, start, suffix, mask)
+                directions.append(outputs)
                 last.append(end)
-            x = ways[0] if len(ways) == 1 else concatenate(ways, axis=-1)
+            x = directions[0] if len(directions) == 1 else concatenate(directions, axis=-1)
         final = tuple(_stacked(parts) for parts in zip(*last, strict=True))
         x = x.transpose(1, 0, 2) if self.batch_first and x.ndim == 3 else x
         return cast(Tensor, x), final
@@ -136,7 +136,7 @@ class Recurrent(Module):
         label = f"layer {suffix[2:]}".replace("_", " ")
         return scope(label) if self.num_layers > 1 or self.bidirectional else nullcontext()
 
-    def _through(self, x: Any, state: State, suffix: str, mask: Any) -> tuple[Any, State]:
+    def _one_direction(self, x: Any, state: State, suffix: str, mask: Any) -> tuple[Any, State]:
         """The outputs (T, ..., H) of one layer in one direction, and its last state."""
         backward = suffix.endswith("reverse")
         order = range(len(x) - 1, -1, -1) if backward else range(len(x))

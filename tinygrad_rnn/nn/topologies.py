@@ -55,7 +55,7 @@ class ManyToOne(Module):
         that `fit(model, (x, lengths, targets), ...)` hands them over. state: the initial state.
         Result: (B, O), or (O,) without a batch.
         """
-        x = _through(self.embedding, x)
+        x = _applied(self.embedding, x)
         _, last = self.recurrent(x, state, lengths=lengths)
         h = _h(last)
         ends = concatenate([h[-2], h[-1]], axis=-1) if self.recurrent.bidirectional else h[-1]
@@ -104,7 +104,7 @@ class OneToMany(Module):
         outputs: list[Any] = []
         for t in range(self.steps):
             with scope(f"t={t + 1}"):
-                state = self.cell(_through(self.feedback, outputs[-1]) if t else x, state)
+                state = self.cell(_applied(self.feedback, outputs[-1]) if t else x, state)
                 outputs.append(self.head(_h(state)))
         result: Tensor = stack(outputs, axis=_steps_axis(self.batch_first, outputs[0].ndim))
         return result
@@ -148,7 +148,7 @@ class ManyToMany(Module):
         of the head for zeros. Result: y (T, B, O), (B, T, O) if batch_first, or (T, O); the state
         as the recurrent layer gives it.
         """
-        x = _through(self.embedding, x)
+        x = _applied(self.embedding, x)
         output, last = self.recurrent(x, state, lengths=lengths)
         return self.head(output), last
 
@@ -205,7 +205,7 @@ class EncoderDecoder(Module):
         """
         state = self._encoded(x, lengths)
         with scope("decoder"):
-            output, _ = self.decoder(_through(self.target_embedding, shown), state)
+            output, _ = self.decoder(_applied(self.target_embedding, shown), state)
             return self.head(output)
 
     def generate(
@@ -235,7 +235,7 @@ class EncoderDecoder(Module):
         axis = _steps_axis(self.decoder.batch_first, h.ndim - 1)
         for s in range(steps):
             with scope(f"step {s + 1}"):
-                given = expand_dims(_through(self.target_embedding, token), axis)
+                given = expand_dims(_applied(self.target_embedding, token), axis)
                 output, state = self.decoder(given, state)
                 token = choose(squeeze(self.head(output), axis=axis))
             chosen.append(token)
@@ -244,11 +244,11 @@ class EncoderDecoder(Module):
     def _encoded(self, x: Any, lengths: Any) -> Any:
         """The decoder's initial state."""
         with scope("encoder"):
-            _, last = self.encoder(_through(self.embedding, x), None, lengths=lengths)
-            return _through(self.bridge, last)
+            _, last = self.encoder(_applied(self.embedding, x), None, lengths=lengths)
+            return _applied(self.bridge, last)
 
 
-def _through(function: Function | None, x: Any) -> Any:
+def _applied(function: Function | None, x: Any) -> Any:
     return x if function is None else function(x)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..ops import broadcast_to, reshape
 from ..ops.op import Array, Op
 from ..ops.parts import scatter, unslice
-from .passes.simplify import live
+from .passes.simplify import without_dead_code
 from .program import Equation, Program, Var
 from .rows import EVERYWHERE, PARTIAL, MixedRowsError, Rows, located
 
@@ -101,7 +101,7 @@ def block_program(program: Program, batch: Batch, size: int) -> Program:
 
 def precomputed_program(program: Program, batch: Batch) -> Program:
     """The Program of what is computed ahead, of the whole batch."""
-    return live(replace(program, outputs=batch.ahead, gradients=()))
+    return without_dead_code(replace(program, outputs=batch.ahead, gradients=()))
 
 
 def _is_constant(array: Array, B: int) -> bool:

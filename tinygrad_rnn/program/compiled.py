@@ -67,7 +67,7 @@ class Compiled:
             raise ValueError("compile: workers share a batch; give its batch_axis too")
         self._batch_axis = batch_axis
         self._workers = workers
-        self._entries: OrderedDict[Any, _CacheEntry] = OrderedDict()
+        self._cache: OrderedDict[Any, _CacheEntry] = OrderedDict()
         self._lock = RLock()  # the memory of a Program is shared by all calls
         self._running = False
         self.traces = 0
@@ -80,7 +80,7 @@ class Compiled:
     @property
     def programs(self) -> list[Program]:
         """The Programs that are kept, the latest used last."""
-        return [entry.run.program for entry in self._entries.values()]
+        return [entry.run.program for entry in self._cache.values()]
 
     def __call__(self, *inputs: Tree) -> Tree:
         """What the step returns, detached; the leaves have their gradients added to `.grad`.
@@ -105,7 +105,7 @@ class Compiled:
     def _replayed(self, inputs: Tree) -> Tree:
         """The same, by one thread at a time."""
         arrays, key = _arrays_and_key(inputs)
-        entry = self._entries.get(key)
+        entry = self._cache.get(key)
         if entry is None or not entry.fits():
             entry = self._retraced(inputs, arrays, key)
         outputs = entry.run(arrays)
@@ -143,10 +143,10 @@ class Compiled:
         flags = tuple((x, x.requires_grad) for _, x in program.leaves)
         count = len(values_of(built[0]))
         places = rebuilt(built[0], [0] * count)
-        entry = self._entries[key] = _CacheEntry(runner, places, count, flags)
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._cache_size:
-            self._entries.popitem(last=False)
+        entry = self._cache[key] = _CacheEntry(runner, places, count, flags)
+        self._cache.move_to_end(key)
+        while len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
         return entry
 
     def _runner(self, program: Program) -> Runner | Blocks:

@@ -20,7 +20,7 @@ from .program import Equation, Program, Var
 Buffer = Var | Contiguous  # what has memory of its own
 
 
-class Last(NamedTuple):
+class OutputCall(NamedTuple):
     """The call that gives a result, but for the new array that it writes into.
 
     before, after: the arguments around that array. written: its shape.
@@ -87,7 +87,7 @@ class Runner:
         with np.errstate(all="ignore"):
             self._run()
             for array, last in zip(self._outputs, self._last, strict=True):
-                if isinstance(last, Last):
+                if isinstance(last, OutputCall):
                     outputs.append(last())
                 else:
                     outputs.append((array if last is None else outputs[last]).copy())
@@ -114,7 +114,7 @@ class _Binding:
         self._last_read: dict[Buffer, int] = {}
         read = {x for e in program.equations for x in e.inputs if type(x) is Var}
         self._results = set(program.outputs) - read
-        self._own: dict[Var, Last] = {}
+        self._own: dict[Var, OutputCall] = {}
         self._follow()
         for k, equation in enumerate(program.equations):
             self._bind(k, equation)
@@ -122,7 +122,7 @@ class _Binding:
                 memory = self._memory.get(buffer)
                 if memory is not None:
                     self._free.setdefault((memory.dtype, memory.size), []).append(memory)
-        self.last = self._last_calls()
+        self.last = self._output_calls()
 
     def _follow(self) -> None:
         """Finds for each value the buffer that holds it, and for each buffer its last reader."""
@@ -189,7 +189,7 @@ class _Binding:
         function, arguments, _ = calls[0]
         before, target, after = arguments[:k], arguments[k], arguments[k + 1 :]
         shape = None if target.shape == output.shape else output.shape
-        self._own[output] = Last(function, before, after, target.shape, target.dtype, shape)
+        self._own[output] = OutputCall(function, before, after, target.shape, target.dtype, shape)
 
     def _as_vectors(
         self, equation: Equation, given: list[Any], out: Array
@@ -270,7 +270,7 @@ class _Binding:
             memory = self._memory[buffer] = waiting.pop() if waiting else np.empty(size, dtype)
         return memory
 
-    def _last_calls(self) -> list[Last | int | None]:
+    def _output_calls(self) -> list[OutputCall | int | None]:
         """For each output the call that writes it, None where it is there, or an equal output."""
         outputs = self._program.outputs
         return [

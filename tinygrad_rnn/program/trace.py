@@ -108,7 +108,7 @@ class DryRun(Watch):
 class Tracer(DryRun):
     """Writes the equations down as results come."""
 
-    __slots__ = ("_alive", "_shapes", "_start", "constants", "equations", "leaves", "vars")
+    __slots__ = ("_keep_alive", "_shapes", "_start", "constants", "equations", "leaves", "vars")
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Tracer(DryRun):
         self.leaves: dict[Tensor, Var] = {}
         self.constants: dict[int, tuple[Var, Array]] = {}  # by id; they are kept, so ids stay
         self.vars: dict[Tensor, Var] = {}
-        self._alive: list[Any] = []
+        self._keep_alive: list[Any] = []
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # each once: T steps have few
         self._start = leaf(np.zeros(())).serial
 
@@ -144,9 +144,9 @@ class Tracer(DryRun):
         z.__class__ = Traced
         self.steps.append((op, inputs, settings))
         if op.decomposition is not None:
-            simpler = self._simpler(z, op, inputs, settings)
-            if simpler is not None:
-                self.vars[z] = self.vars[simpler]
+            decomposed = self._decomposed(z, op, inputs, settings)
+            if decomposed is not None:
+                self.vars[z] = self.vars[decomposed]
                 return
         array, variables = z._array, self.vars
         shape = array.shape
@@ -159,7 +159,7 @@ class Tracer(DryRun):
         )
         self.equations.append(Equation(op, given, settings, output, z.scope))
 
-    def _simpler(
+    def _decomposed(
         self, z: Tensor, op: Op, inputs: Sequence[Any], settings: dict[str, Any]
     ) -> Tensor | None:
         """The result again, by the op's decomposition, whose equations are written down."""
@@ -185,7 +185,7 @@ class Tracer(DryRun):
         if isinstance(value, (np.ndarray, np.generic)):
             if id(value) not in self.constants:
                 self.constants[id(value)] = (Var(value.shape, value.dtype), np.asarray(value))
-                self._alive.append(value)
+                self._keep_alive.append(value)
             return self.constants[id(value)][0]
         return value
 
@@ -266,12 +266,12 @@ def _same_step(step: OpCall, other: OpCall) -> bool:
     if op is not second or len(inputs) != len(others) or not _same_settings(settings, given):
         return False
     for x, y in zip(inputs, others, strict=True):
-        if type(x) is not Traced and x is not y and not _equal(x, y):
+        if type(x) is not Traced and x is not y and not _same_value(x, y):
             return False
     return True
 
 
-def _equal(x: Any, y: Any) -> bool:
+def _same_value(x: Any, y: Any) -> bool:
     x, y = getattr(x, "_array", x), getattr(y, "_array", y)
     if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
         return np.array_equal(x, y, equal_nan=x.dtype.kind == "f")

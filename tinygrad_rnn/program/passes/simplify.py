@@ -34,10 +34,10 @@ def simplified(program: Program) -> Program:
     result = replace(
         program, equations=tuple(known.equations), constants=constants, outputs=outputs
     )
-    return live(result)
+    return without_dead_code(result)
 
 
-def live(program: Program) -> Program:
+def without_dead_code(program: Program) -> Program:
     """Without equations whose outputs nobody reads."""
     needed, kept = set(program.outputs), []
     for equation in reversed(program.equations):
@@ -79,7 +79,7 @@ class _Known:
                 self.instead[output] = simpler
                 found: Var = simpler
                 return found
-        same = self._equal(equation) or self._folded(equation)
+        same = self._common_subexpression(equation) or self._folded(equation)
         if same is not None:
             self.instead[output] = same
             return same
@@ -98,7 +98,7 @@ class _Known:
         found = self.makers.get(x) if type(x) is Var else None
         return found if found is not None and found.op is op else None
 
-    def _equal(self, equation: Equation) -> Var | None:
+    def _common_subexpression(self, equation: Equation) -> Var | None:
         """What an equation like this one computed before; now it is this one."""
         op, inputs, settings, output, _ = equation
         given = tuple([x if type(x) is Var else hashable(x) for x in inputs])
