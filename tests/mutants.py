@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_rnn import ops
 from tinygrad_rnn.engine import tape, totals
+from tinygrad_rnn.engine.totals import Totals
 
 from . import (
     test_guard_points,
@@ -139,7 +140,7 @@ def _traced(check: Check) -> tuple[float, Check, set[CodeType]]:
 
 NAMES = {name for module in MODULES for name in vars(module)} - {"astype"}  # it keeps the values
 TIMES = (
-    "lambda r, by: r._replace(inputs=(r.inputs[0] * by, *r.inputs[1:])) if hasattr(r, '_replace')"
+    "lambda r, by: type(r)(r.op, (r.inputs[0] * by, *r.inputs[1:]), r.settings) if callable(r)"
     " else [x if x is None else x * by for x in r] if isinstance(r, list) else r * by"
 )
 FIRST = "lambda r, x: r[(slice(1),) * (r.ndim - x.ndim) + tuple([slice(n) for n in x.shape])]"
@@ -209,9 +210,9 @@ def _rules() -> Iterator[Site]:
             unsummed = [partial(result, function=FIRST, other=name)] * bool(repeats)
             edge, whole = op.rules[op.inputs.index(name)], ast.parse(ast.unparse(tree))
             yield Site(op.name, name, edge, whole, (values, *SCALED, *unsummed))
-    for op, part in product(OPS, ("join", "turn", "passes")):
-        if function := getattr(op, part):
-            yield Site(op.name, part, function, written(function), (values, sums))
+    for op in OPS:
+        for part in filter(None, (op.join, *op.through.values())):
+            yield Site(op.name, part.__name__, part, written(part), (values, sums))
 
 
 def _with_helpers(found: list[Site]) -> list[Site]:
@@ -234,9 +235,9 @@ def _called(site: Site) -> Iterator[FunctionType]:
 
 
 def _sums() -> Iterator[Site]:
-    for function in (tape.pullback, totals.Totals.add, totals.Totals.gather):
+    for function in (tape.pullback, Totals.add, Totals.gather, Totals.receive):
         yield Site("tape", function.__qualname__, function, written(function), (sums,))
-    yield Site("totals", "_fitted", totals._fitted, written(totals._fitted), (values,))
+    yield Site("totals", "fitted", totals.fitted, written(totals.fitted), (values,))
     for op in OPS:
         yield Site(op.name, "forward", op.forward, written(op.forward), (sums,))
 

@@ -13,7 +13,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import ops
 from tinygrad_rnn.engine.mode import Mode, in_mode
 from tinygrad_rnn.engine.tape import tape
-from tinygrad_rnn.ops.op import Op
+from tinygrad_rnn.ops.op import Op, door
 from tinygrad_rnn.program.trace import DryRun
 
 from .cases import CASES, ELEMENTWISE, INTERNAL, MODULES, Case
@@ -274,9 +274,10 @@ def rules_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Op], Counter[tuple[s
         return counted
 
     def watch(op: Op) -> Counter[tuple[str, str]]:
-        edges = zip(op.inputs, op.rules, strict=True)
-        counted = tuple(rule and counting(op, name, rule) for name, rule in edges)
-        monkeypatch.setattr(op, "edges", counted)
+        named = zip(op.inputs, op.rules, strict=True)
+        counted = tuple(rule and counting(op, name, rule) for name, rule in named)
+        monkeypatch.setattr(op, "rules", counted)
+        monkeypatch.setattr(op, "gradients", door(op))
         return counts
 
     return watch

@@ -15,7 +15,7 @@ import tinygrad_rnn as tg
 from .found import in_code, package_modules
 
 KERNELS: dict[tg.Op, Any] = in_code("KERNELS")
-UFUNCS: dict[str, Any] = in_code("UFUNCS")
+UFUNCS: dict[str, Any] = {op.name: ufunc for op, ufunc in in_code("UFUNCS").items()}
 BY_NAME = {
     op.name: op
     for module in package_modules()
@@ -33,8 +33,8 @@ def bound(op: Any, given: list[Any], settings: dict[str, Any], out: np.ndarray) 
     calls = in_code("calls_of")(op, given, settings, out)
 
     def run() -> None:
-        for function, arguments in calls:
-            function(*arguments)
+        for call in calls:
+            call.function(*call.arguments)
 
     return run
 

@@ -31,7 +31,8 @@ SHOWN_BY: dict[str, str] = {
     "bptt.Contribution": "bptt.contributions", "bptt.Jacobians": "bptt.jacobians",
     "bptt.Partial": "bptt.immediate", "bptt.Report": "bptt.grade", "bptt.Verdict": "bptt.grade",
     "bptt.Truncated": "bptt.truncation", "data.BpttWindow": "data.bptt_windows",
-    "GradcheckError": "gradcheck", "NotDifferentiableError": "gradcheck",
+    "func.GradcheckError": "gradcheck", "func.NotDifferentiableError": "gradcheck",
+    "History": "fit",
     "CheckpointError": "tests/test_checkpoint.py", "load": "save",
     "interop.to_onnx": "tests/test_interop.py",
     "Derivation": "derive", "Compiled": "compile",
@@ -86,6 +87,7 @@ def _each(path: str, names: str, call: Callable[[Any], Any]) -> dict[str, Callab
 TWO, THREE = np.ones(2), np.ones(3)
 DATA = "brent_crude_oil brent_days genesis names seattle_hours seattle_temperatures"
 REFUSES: dict[str, Callable[[], Any]] = {
+    "Term": lambda: tg.Term(np.tanh, (TWO,), {}),
     "anomaly_mode": lambda: tg.anomaly_mode(3),
     "compile": lambda: tg.compile(5)(1.0),
     "no_grad": lambda: tg.no_grad(3),

@@ -252,7 +252,7 @@ VIEWS = [
     _derived("inputs", lambda d: repr(sorted(d.inputs))),
     _derived("parameters", lambda d: repr(sorted(d.parameters))),
     _derived("_repr_mimebundle_", lambda d: d._repr_mimebundle_()["text/markdown"], form=_math),
-    View("Tensor.__repr__", lambda s: f"{s.loss!r} {s.states!r} {s.names['bias']!r}"),
+    View("Conversions.__repr__", lambda s: f"{s.loss!r} {s.states!r} {s.names['bias']!r}"),
     View("Tensor._repr_mimebundle_", lambda s: _bundle(s.loss), form=_tags),
     View("Module.__repr__", lambda s: repr(s.module), names=NAMES[1:]),
     View("Module._repr_mimebundle_", lambda s: _bundle(s.module), form=_tags),

@@ -36,6 +36,12 @@ class Conversions:
             raise TypeError("len: a 0-d Tensor has no length")
         return len(self._array)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor's entries cannot be assigned, the graph may need them; build a new one with "
+            "where, concatenate or stack, or write a leaf's values outside of the graph: t.data = …"
+        )
+
     def __bool__(self) -> bool:
         return bool(self._array)
 

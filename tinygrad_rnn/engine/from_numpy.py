@@ -30,6 +30,14 @@ def numeric(array: Array, where: str) -> Array:
     return array
 
 
+def guarded(array: Any, values: tuple[Any, ...]) -> Any:
+    """The result of an op; read-only where it is a view of an input, which others may hold."""
+    base = getattr(array, "base", None)
+    if base is not None and any(base is x or base is getattr(x, "base", x) for x in values):
+        array.flags.writeable = False
+    return array
+
+
 def is_basic(index: Any) -> bool:
     """Whether an index is an int, a slice, None or Ellipsis, or such a tuple: a view."""
     parts = index if isinstance(index, tuple) else (index,)

@@ -82,7 +82,11 @@ def pullback(
 
 
 def send(node: Node, g: Any) -> Sent:
-    """What a node with gradient g, an array, sends back to each input that needs a gradient."""
+    """What a node with gradient g, an array, sends back to each input that needs a gradient.
+
+    Raises: RuntimeError where an input was written after the node was recorded.
+    """
+    check_unwritten(node)
     op: Op = node.op
     return op.gradients((g, node._array, *node.values), node.needs, node.settings)
 

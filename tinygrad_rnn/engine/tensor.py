@@ -20,7 +20,7 @@ from .. import ops
 from ..ops.op import Array, Numbers, Op
 from ..ops.parts import gather, getitem_
 from .conversions import Conversions
-from .from_numpy import constant, index_part, is_basic, numeric
+from .from_numpy import constant, guarded, index_part, is_basic, numeric
 from .methods import Methods
 from .mode import mode
 from .tape import pullback
@@ -245,12 +245,6 @@ class Tensor(Methods, Conversions):
         parts = index if isinstance(index, tuple) else (index,)
         return _record(gather, (self, *map(index_part, parts)), _NOTHING)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "a Tensor's entries cannot be assigned, the graph may need them; build a new one with "
-            "where, concatenate or stack, or write a leaf's values outside of the graph: t.data = …"
-        )
-
     def __iter__(self) -> Iterator[Tensor]:
         return iter([_record(getitem_, (self,), {"index": k}) for k in range(len(self))])
 
@@ -345,7 +339,7 @@ def _filled(
         z.needs = needs
         z._requires_grad = True
     else:
-        z._array = np.asarray(_guarded(array, values))
+        z._array = np.asarray(guarded(array, values))
         z.op, z.inputs, z.values, z.settings, z.needs = None, (), (), _NOTHING, ()
         z._requires_grad = False
     z.scope = now.scope
@@ -355,14 +349,6 @@ def _filled(
     if now.watch is not None and op is not None:
         now.watch.result(z, op, inputs, values, settings)
     return z
-
-
-def _guarded(array: Any, values: tuple[Any, ...]) -> Any:
-    """The result of an op; read-only where it is a view of an input, which others may hold."""
-    base = getattr(array, "base", None)
-    if base is not None and any(base is x or base is getattr(x, "base", x) for x in values):
-        array.flags.writeable = False
-    return array
 
 
 def leaf(array: Any) -> Tensor:

@@ -269,11 +269,16 @@ class Term:
 
     A rule returns a Term where many terms are cheaper added together than one by one: the
     products of T time steps are one product of stacked operands. `op.join` makes one of many.
+    Raises: TypeError where op is no Op.
     """
 
     __slots__ = ("inputs", "op", "settings")
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        if type(op) is not Op:
+            raise TypeError(
+                f"Term: op is {op!r:.60}; it must be an operation, as @tg.op makes them"
+            )
         self.op = op
         self.inputs = inputs
         self.settings = settings
