@@ -74,9 +74,11 @@ def _given_back(f: Any) -> list[type[Any]]:
 def _texts(kind: type[Any]) -> list[str]:
     """The methods of a class that tell something and take nothing; not those Python writes."""
     written = hasattr(kind, "_fields") or hasattr(kind, "__dataclass_fields__")
+    mixins = [x for x in kind.__bases__ if x.__module__.startswith("tinygrad_rnn.engine")]
+    own = [vars(x) for x in (kind, *mixins) if x is kind or not hasattr(tg, x.__name__)]
     return [
         name
-        for name, f in vars(kind).items()
+        for name, f in (pair for methods in own for pair in methods.items())
         if (name in TEXTS or name.startswith("_repr_"))
         and not (name == "__repr__" and written)
         and not (name in ("text", "latex") and len(inspect.signature(f).parameters) > 1)
@@ -252,7 +254,7 @@ VIEWS = [
     _derived("inputs", lambda d: repr(sorted(d.inputs))),
     _derived("parameters", lambda d: repr(sorted(d.parameters))),
     _derived("_repr_mimebundle_", lambda d: d._repr_mimebundle_()["text/markdown"], form=_math),
-    View("Conversions.__repr__", lambda s: f"{s.loss!r} {s.states!r} {s.names['bias']!r}"),
+    View("Tensor.__repr__", lambda s: f"{s.loss!r} {s.states!r} {s.names['bias']!r}"),
     View("Tensor._repr_mimebundle_", lambda s: _bundle(s.loss), form=_tags),
     View("Module.__repr__", lambda s: repr(s.module), names=NAMES[1:]),
     View("Module._repr_mimebundle_", lambda s: _bundle(s.module), form=_tags),
