@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..ops.op import Array
 from .visits import Visit
 
-TINY = 1e-200  # squares below it have lost digits
-
 
 def norm(gradient: Array) -> float:
-    """The Euclidean norm, which does not overflow before it has to.
+    """The Euclidean norm of all entries.
 
     >>> f"{norm(np.array([3e200, 4e200])):.3g}"
     '5e+200'
     """
-    flat = np.ravel(gradient).astype(float, copy=False)
-    with np.errstate(over="ignore", under="ignore"):
-        square = float(flat.dot(flat))
-    if TINY < square < math.inf:
-        return math.sqrt(square)
-    largest = float(np.max(np.abs(gradient), initial=0.0))
-    if largest == 0 or not np.isfinite(largest):
-        return largest
-    return largest * float(np.linalg.norm(flat / largest))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(ops.norm(np.ravel(gradient)))
 
 
 def report(derivation: Any) -> str:
