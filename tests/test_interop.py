@@ -13,6 +13,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import interop, nn
+from tinygrad_rnn.nn.cells import Cell, tanh_step
+from tinygrad_rnn.nn.recurrent import Recurrent
 
 T, B, I, H = 5, 2, 3, 4
 
@@ -329,7 +331,15 @@ def test_keras_weights_that_do_not_fit_change_nothing() -> None:
         np.testing.assert_array_equal(value, before[name])
 
 
-@pytest.mark.parametrize("module", [nn.Sequential(nn.Linear(2, 2)), nn.Dropout()], ids=repr)
+OTHERS = [
+    nn.Sequential(nn.Linear(2, 2)),
+    nn.Dropout(),
+    Cell(2, 2, True, tanh_step, float, 0),
+    Recurrent(tanh_step, 2, 2, 1, True, False, 0.0, False, False, float, 0),
+]
+
+
+@pytest.mark.parametrize("module", OTHERS, ids=lambda module: type(module).__name__)
 def test_modules_that_are_no_layers_of_keras_are_refused(module: Any) -> None:
     """The error names the module."""
     with pytest.raises(TypeError, match=rf"a {type(module).__name__} is none of RNN, LSTM"):

@@ -19,6 +19,7 @@ from tinygrad_rnn import ops
 from tinygrad_rnn.ops.op import Op
 
 from .cases import CASES, INTERNAL, MODULES
+from .tables.found import assert_complete
 
 PACKAGE = Path(tg.__file__).parent
 FLOORS = {
@@ -171,8 +172,13 @@ def test_every_module_of_ops_is_looked_at() -> None:
 def test_every_operation_has_a_row() -> None:
     """Each Op defined in ops/ is public or internal by name, and is in the table of cases."""
     names = {op.name for op in OPS}
-    assert names <= {case.function for case in CASES}
-    assert names - INTERNAL <= set(ops.__all__)
+    rows = names & {case.function for case in CASES}
+    assert_complete("the table of tests/cases/", names, rows, "NumPy's answer, and its inputs")
+    hidden = names - INTERNAL - set(ops.__all__)
+    assert not hidden, (
+        f"{', '.join(sorted(hidden))} is not in __all__ of tinygrad_rnn.ops: name it there, or, if "
+        "it is of use only inside, in INTERNAL of tests/cases/"
+    )
 
 
 def literal(module: ModuleType) -> list[str]:
@@ -212,7 +218,8 @@ def test_operations_name_what_is_public(module: Any) -> None:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }
     assert module.__all__ == sorted(module.__all__)
-    assert defined - set(module.__all__) <= INTERNAL | SHARED
+    missing = defined - set(module.__all__) - INTERNAL - SHARED
+    assert not missing, f"{', '.join(sorted(missing))} is not in __all__ of {module.__name__}"
 
 
 # Between the modules of ops/.
@@ -221,7 +228,8 @@ SHARED = {"normalized_axis", "reduce_loss", "restore_axes", "sum_to", "wide"}
 
 def test_every_function_is_public_at_the_top() -> None:
     """What ops exports, the package exports: the same objects."""
-    assert set(ops.__all__) <= set(tg.__all__)
+    missing = set(ops.__all__) - set(tg.__all__)
+    assert not missing, f"{', '.join(sorted(missing))} is not in tinygrad_rnn/__init__.py"
     assert all(getattr(tg, name) is getattr(ops, name) for name in ops.__all__)
 
 
@@ -337,10 +345,22 @@ def test_what_a_room_gives_to_others_has_a_public_name(path: Path) -> None:
     assert set(private) <= {"__version__"}
 
 
+def test_every_file_is_of_use() -> None:
+    """Some other file imports it; an `__init__.py` is loaded with what lies beside it."""
+    used = {other for path in FILES for other, _ in imports(path) if other != path}
+    loose = [name_of(path) for path in FILES if path not in used and path.stem != "__init__"]
+    assert not loose, (
+        f"nothing imports {', '.join(loose)}: import it where its names are used or made public"
+    )
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_no_file_is_long(path: Path) -> None:
     """A file is one idea, and has no more lines than fit on a few screens."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+    count = len(path.read_text(encoding="utf-8").splitlines())
+    assert count <= LONGEST_FILE, (
+        f"{name_of(path)} has {count} lines, more than {LONGEST_FILE}: begin a new file"
+    )
 
 
 def test_nothing_lies_loose() -> None:

@@ -114,7 +114,11 @@ def row(
     **settings: Any,
 ) -> Case:
     """A case; the settings go to the function and to the reference alike."""
-    ours = call or getattr(ops, function)
+    ours = call or getattr(ops, function, None)
+    assert ours, (
+        f"tests/cases/ has a row for {function}, which is not in tinygrad_rnn.ops: import it in "
+        "tinygrad_rnn/ops/__init__.py, or say in the row how to call it"
+    )
     shapes = " ".join(str(draw.shape).replace(" ", "") for draw in draws)
     given = " ".join(f"{name}={value}" for name, value in settings.items())
     return Case(

@@ -98,6 +98,11 @@ def tried(value: Any, bad: Any) -> bool:
             list(result if inspect.isgenerator(result) else ())
         except FINE:
             return False
+        except Exception as error:
+            raise AssertionError(
+                f"{getattr(value, '__name__', value)} given {bad!r} ends in {error!r}: let it look "
+                "at what it is given, and refuse it with a TypeError or ValueError that says why"
+            ) from error
         return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,14 @@ def test_every_pass_has_a_row() -> None:
     """Each function in `PASSES` of the package."""
     table = "EXAMPLES of tests/tables/passes.py"
     assert_complete(table, PASSES, EXAMPLES, "a program that the pass changes")
+
+
+def test_the_page_names_every_pass() -> None:
+    """The table of docs/compile.md says what each does, in their order."""
+    page = (Path(__file__).parents[2] / "docs" / "compile.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page.split("## The passes")[1], re.MULTILINE)
+    assert_complete("The table in docs/compile.md", PASSES, rows, "what the pass does")
+    assert rows == list(PASSES)
 
 
 def _form(program: Program) -> list[str]:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..nn import GRU, Embedding, GRUCell, Linear, Module
-from ..nn.cells import NAMES, Cell
-from ..nn.recurrent import Recurrent
+from ..nn import GRU, LSTM, RNN, Embedding, GRUCell, Linear, LSTMCell, Module, RNNCell
+from ..nn.cells import NAMES
 from ..ops.op import Array
 
 
@@ -85,9 +84,9 @@ def _named(layer: Module, index: int | None) -> list[tuple[str, Array]]:
 
 def _directions(layer: Module, index: int | None) -> list[tuple[str, str]]:
     """Keras' prefix and our suffix of the names, for each direction of a layer."""
-    if isinstance(layer, Cell):
+    if isinstance(layer, (RNNCell, LSTMCell, GRUCell)):
         return [("", "")]
-    if not isinstance(layer, Recurrent):
+    if not isinstance(layer, (RNN, LSTM, GRU)):
         raise TypeError(
             f"keras_weights: a {type(layer).__name__} is none of RNN, LSTM, GRU, their cells, "
             "Linear and Embedding; give its parts one by one"

@@ -50,7 +50,7 @@ class Recurrent(Module):
     """
 
     gates = 1
-    joint_bias = True
+    joint_bias = False
     state_names: tuple[str, ...] = ("h_0",)
     weight_ih_l0: Parameter  # and so on for each layer and direction
     weight_hh_l0: Parameter
@@ -250,6 +250,8 @@ class RNN(Recurrent):
     ((7, 2, 4), (1, 2, 4))
     """
 
+    joint_bias = True
+
     def __init__(
         self,
         input_size: int,
@@ -299,6 +301,7 @@ class LSTM(Recurrent):
     """
 
     gates = 4
+    joint_bias = True
     state_names = ("h_0", "c_0")
 
     def __init__(
@@ -354,7 +357,6 @@ class GRU(Recurrent):
     """
 
     gates = 3
-    joint_bias = False
 
     def __init__(
         self,
