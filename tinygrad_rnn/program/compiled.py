@@ -241,7 +241,7 @@ def compile(
     input without a batch: the step is then run in blocks of examples that fit into the cache, if
     its equations show that examples do not mix before the last sums; else as a whole, with a
     warning that says why. workers: threads that share the blocks (extra `threads`).
-    Result: what f returns, detached.
+    Result: what f returns, detached. Threads that call one step take turns.
     Raises: RuntimeError where f looks at values, TypeError for inputs that require gradients,
     ValueError for a batch_axis or workers that do not fit.
 
