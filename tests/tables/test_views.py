@@ -12,6 +12,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine.tape import tape
 
+
 from .found import assert_complete, assert_options_tried
 from .views import CALLEES, VIEWS, View, leaf, scene, shown
 
@@ -30,6 +31,15 @@ def test_every_option_is_tried(name: str) -> None:
     """A row has another value than the default for it."""
     rows = [view.settings for view in VIEWS if view.name == name]
     assert_options_tried(TABLE, name, CALLEES[name], rows)
+
+
+def tape(loss: tg.Tensor) -> list[tg.Tensor]:
+    """Every Tensor that a loss was computed from, and itself."""
+    found = [loss]
+    for node in found:  # it grows
+        inputs = dict.fromkeys(x for x in node.inputs if isinstance(x, tg.Tensor))
+        found += [x for x in inputs if not any(x is y for y in found)]
+    return found
 
 
 def state_of(x: Any) -> list[Any]:
