@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.engine.tape import tape
-
 
 from .found import assert_complete, assert_options_tried
 from .views import CALLEES, VIEWS, View, leaf, scene, shown
