@@ -108,17 +108,19 @@ def test_steps_allocate_no_arrays(kind: Any, settings: dict[str, Any], dtype: An
     optimizer = kind([parameter], **settings)
     step(optimizer, 0)
 
+    grown = []
     tracemalloc.start()
     try:
-        optimizer.step()
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        optimizer.step()
-        _, peak = tracemalloc.get_traced_memory()
+        for _ in range(4):  # other threads may allocate meanwhile, but not at each of them
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            optimizer.step()
+            _, peak = tracemalloc.get_traced_memory()
+            grown.append(peak - before)
     finally:
         tracemalloc.stop()
 
-    assert peak - before < parameter.data.nbytes / 100
+    assert min(grown[1:]) < parameter.data.nbytes / 100
 
 
 @every_setting

@@ -1061,7 +1061,7 @@ def plant_lost_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plant_wrong_transpose(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products that wait for a transposed matrix are handed on as they are."""
-    monkeypatch.setattr(tg.matmul, "turn", lambda term: term)
+    monkeypatch.setitem(tg.matmul.through, tg.transpose, lambda term, axes: term)
 
 
 def plant_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
