@@ -779,6 +779,33 @@ def test_what_lies_before_a_wanted_result_may_be_written() -> None:
         tg.grad(y, x)
 
 
+# Terms of an op of one's own
+
+
+@tg.op(x=lambda g, z, x: tg.Term(same, (g,), {}))
+def same(x: Any) -> Any:
+    """Its value as a Term is the very array that another input may have got too."""
+    return x
+
+
+@tg.op(x=lambda g, z, x: tg.Term(backwards, (g,), {}))
+def backwards(x: Any) -> Any:
+    """Its value as a Term is a view of that array."""
+    return x[::-1]
+
+
+@pytest.mark.parametrize("op", [same, backwards])
+def test_a_term_whose_value_is_its_input_leaves_that_alone(op: Any) -> None:
+    """What else arrives is added to a copy: the array is the gradient of others as well."""
+    a, b = leaf([1, 2]), leaf([1, 2])
+    u = a * 1.0
+    early, late = op(u), op(u)
+    both = late + b
+    loss = (both * np.array([3.0, 3.0])).sum() + early.sum()
+    for x, slope in zip((a, b, both), tg.grad(loss, [a, b, both]), strict=True):
+        np.testing.assert_array_equal(slope.data, [4, 4] if x is a else [3, 3])
+
+
 # What a node keeps
 
 

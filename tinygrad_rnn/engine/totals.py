@@ -71,10 +71,10 @@ class Totals:
             by_op.setdefault(term.op, []).append(term)
         for op, terms in by_op.items():
             for term in [op.join(terms)] if op.join else terms:
-                fresh = node not in self.arrays
-                self.add(node, fitted(term(), node, op))
-                if fresh and type(self.arrays[node]) is np.ndarray:
+                gradient = fitted(term(), node, op)
+                if node not in self.arrays and _is_new(gradient, term):
                     self.owned.add(node)
+                self.add(node, gradient)
 
     def take(self, node: Node) -> Any:
         """What has arrived for the node, no longer here; None where nothing has.
@@ -105,6 +105,12 @@ class Totals:
     def own(self, node: Node, g: Any) -> Any:
         """The node's gradient g, taken before, as an array or Tensor that nothing else shares."""
         return g if node in self.owned else copy_of(g)
+
+
+def _is_new(gradient: Any, term: Term) -> bool:
+    """Whether the term's value is an array of its own; of some ops it is an input, or its view."""
+    own = type(gradient) is np.ndarray and gradient.base is None
+    return own and all(x is not gradient for x in term.inputs)
 
 
 def copy_of(g: Any) -> Any:
