@@ -17,6 +17,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.ops.shape import transpose
 
 from .numeric import assert_near
 
@@ -804,6 +805,25 @@ def test_a_term_whose_value_is_its_input_leaves_that_alone(op: Any) -> None:
     loss = (both * np.array([3.0, 3.0])).sum() + early.sum()
     for x, slope in zip((a, b, both), tg.grad(loss, [a, b, both]), strict=True):
         np.testing.assert_array_equal(slope.data, [4, 4] if x is a else [3, 3])
+
+
+def _halved(term: tg.Term, axes: Any) -> tg.Term:
+    return tg.Term(half, (term.inputs[0].T,), {})
+
+
+@tg.op(through={transpose: _halved}, x=lambda g, z, x: tg.Term(half, (g,), {}))
+def half(x: Any) -> Any:
+    """An op whose Terms go through a transpose, and cannot join."""
+    return x / 2
+
+
+@pytest.mark.parametrize("uses", [1, 2])
+def test_terms_that_go_through_an_op_need_not_join(uses: int) -> None:
+    """One goes through, several are added up before."""
+    W, c = leaf([[1, 2, 3], [4, 5, 6]]), np.arange(6.0).reshape(3, 2)
+    V = W.T
+    loss = sum(((half(V) * c).sum() for _ in range(uses)), start=0.0)
+    np.testing.assert_array_equal(tg.grad(loss, W)[0].data, uses * c.T / 2)
 
 
 # What a node keeps

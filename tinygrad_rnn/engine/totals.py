@@ -93,9 +93,11 @@ class Totals:
         op = terms[0].op
         if node.op not in op.through or node in self.arrays or any(t.op is not op for t in terms):
             return None
+        if len(terms) > 1 and not op.join:
+            return None
         del self.waiting[node]
-        joined: Term = op.join(terms)
-        return joined
+        one: Term = op.join(terms) if op.join else terms[0]
+        return one
 
     def rest(self) -> Iterator[Any]:
         """What has arrived for each node, taken one after another."""
