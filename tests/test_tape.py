@@ -851,3 +851,22 @@ def test_an_input_without_a_gradient_is_guarded_too(f: Any) -> None:
     with pytest.raises(RuntimeError, match="c was written after it was recorded"):
         y.backward()
     assert x.grad is None
+
+
+@tg.op(xs=lambda g, z, *xs: [None, g * xs[0]])
+def scaled(*xs: Any) -> Any:
+    """The product of two, of which the second alone has a gradient."""
+    return xs[0] * xs[1]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_input_to_which_a_rule_sends_nothing_is_guarded_too(create_graph: bool) -> None:
+    """A rule of any number of inputs may give None for one, and still read it for another."""
+    x, y = leaf([1, 2], name="x"), leaf([3, 4])
+    z = scaled([x, y]).sum()
+    x.data -= 9.0
+    with pytest.raises(RuntimeError, match="x was written after it was recorded"):
+        tg.grad(z, [y, x], create_graph=create_graph)
+    with pytest.raises(RuntimeError, match="x was written after it was recorded"):
+        z.backward()
+    assert y.grad is None
