@@ -826,6 +826,13 @@ def test_terms_that_go_through_an_op_need_not_join(uses: int) -> None:
     np.testing.assert_array_equal(tg.grad(loss, W)[0].data, uses * c.T / 2)
 
 
+def test_a_term_of_a_number_is_named() -> None:
+    """What it gives is no array of the input's shape."""
+    wrong = tg.op(x=lambda g, z, x: tg.Term(half, (3.0,), {}))(lambda x: x * 2)
+    with pytest.raises(TypeError, match=r"half: the rule gave 1\.5 for w; it must give an array"):
+        wrong(leaf([1, 2], name="w")).sum().backward()
+
+
 # What a node keeps
 
 

@@ -36,7 +36,7 @@ class Totals:
         if type(gradient) is Term:
             terms = self.waiting[node]
             terms.append(gradient)
-            entries = len(terms) * gradient.inputs[0].size
+            entries = len(terms) * getattr(gradient.inputs[0], "size", 1)
             if entries > ENTRIES_THAT_WAIT and entries > node.size:
                 self.gather(node)
             return
@@ -131,12 +131,16 @@ def fitted(gradient: Any, x: Node, op: Op) -> Any:
     try:
         if gradient.shape != array.shape:
             gradient = _summed(gradient, x, op)
-        return gradient if gradient.dtype is array.dtype else cast(gradient, dtype=array.dtype)
-    except AttributeError as error:
-        raise TypeError(
-            f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give "
-            f"an array of shape {array.shape}"
-        ) from error
+        if gradient.dtype is array.dtype:
+            return gradient
+        if gradient.dtype.kind in "fiub":
+            return cast(gradient, dtype=array.dtype)
+    except AttributeError:
+        pass
+    raise TypeError(
+        f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give "
+        f"an array of shape {array.shape}, of real numbers"
+    )
 
 
 def _summed(gradient: Any, x: Node, op: Op) -> Any:
