@@ -277,6 +277,21 @@ RULES: dict[str, tuple[Any, type[Exception], tuple[str, ...]]] = {
         ValueError,
         ("the rule gave 1 gradients for 2 inputs",),
     ),
+    "None of a variadic op": (
+        tg.op(xs=lambda g, z, *xs: None)(lambda *xs: xs[0] + xs[1]),
+        TypeError,
+        ("the rule gave None; it must give a list",),
+    ),
+    "complex numbers": (
+        tg.op(x=lambda g, z, x, y: g * 1j)(lambda x, y: x + y),
+        TypeError,
+        ("the rule gave array([0.+1.j, 0.+1.j]) for w", "of shape (2,), of real numbers"),
+    ),
+    "objects": (
+        tg.op(x=lambda g, z, x, y: np.array([1, None]))(lambda x, y: x + y),
+        TypeError,
+        ("the rule gave array([1, None], dtype=object) for w",),
+    ),
     "a number": (
         tg.op(x=lambda g, z, x, y: 1.0)(lambda x, y: x + y),
         TypeError,

@@ -17,6 +17,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.ops.shape import transpose
 
 from .numeric import assert_near
 
@@ -779,6 +780,59 @@ def test_what_lies_before_a_wanted_result_may_be_written() -> None:
         tg.grad(y, x)
 
 
+# Terms of an op of one's own
+
+
+@tg.op(x=lambda g, z, x: tg.Term(same, (g,), {}))
+def same(x: Any) -> Any:
+    """Its value as a Term is the very array that another input may have got too."""
+    return x
+
+
+@tg.op(x=lambda g, z, x: tg.Term(backwards, (g,), {}))
+def backwards(x: Any) -> Any:
+    """Its value as a Term is a view of that array."""
+    return x[::-1]
+
+
+@pytest.mark.parametrize("op", [same, backwards])
+def test_a_term_whose_value_is_its_input_leaves_that_alone(op: Any) -> None:
+    """What else arrives is added to a copy: the array is the gradient of others as well."""
+    a, b = leaf([1, 2]), leaf([1, 2])
+    u = a * 1.0
+    early, late = op(u), op(u)
+    both = late + b
+    loss = (both * np.array([3.0, 3.0])).sum() + early.sum()
+    for x, slope in zip((a, b, both), tg.grad(loss, [a, b, both]), strict=True):
+        np.testing.assert_array_equal(slope.data, [4, 4] if x is a else [3, 3])
+
+
+def _halved(term: tg.Term, axes: Any) -> tg.Term:
+    return tg.Term(half, (term.inputs[0].T,), {})
+
+
+@tg.op(through={transpose: _halved}, x=lambda g, z, x: tg.Term(half, (g,), {}))
+def half(x: Any) -> Any:
+    """An op whose Terms go through a transpose, and cannot join."""
+    return x / 2
+
+
+@pytest.mark.parametrize("uses", [1, 2])
+def test_terms_that_go_through_an_op_need_not_join(uses: int) -> None:
+    """One goes through, several are added up before."""
+    W, c = leaf([[1, 2, 3], [4, 5, 6]]), np.arange(6.0).reshape(3, 2)
+    V = W.T
+    loss = sum(((half(V) * c).sum() for _ in range(uses)), start=0.0)
+    np.testing.assert_array_equal(tg.grad(loss, W)[0].data, uses * c.T / 2)
+
+
+def test_a_term_of_a_number_is_named() -> None:
+    """What it gives is no array of the input's shape."""
+    wrong = tg.op(x=lambda g, z, x: tg.Term(half, (3.0,), {}))(lambda x: x * 2)
+    with pytest.raises(TypeError, match=r"half: the rule gave 1\.5 for w; it must give an array"):
+        wrong(leaf([1, 2], name="w")).sum().backward()
+
+
 # What a node keeps
 
 
@@ -804,3 +858,22 @@ def test_an_input_without_a_gradient_is_guarded_too(f: Any) -> None:
     with pytest.raises(RuntimeError, match="c was written after it was recorded"):
         y.backward()
     assert x.grad is None
+
+
+@tg.op(xs=lambda g, z, *xs: [None, g * xs[0]])
+def scaled(*xs: Any) -> Any:
+    """The product of two, of which the second alone has a gradient."""
+    return xs[0] * xs[1]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_input_to_which_a_rule_sends_nothing_is_guarded_too(create_graph: bool) -> None:
+    """A rule of any number of inputs may give None for one, and still read it for another."""
+    x, y = leaf([1, 2], name="x"), leaf([3, 4])
+    z = scaled([x, y]).sum()
+    x.data -= 9.0
+    with pytest.raises(RuntimeError, match="x was written after it was recorded"):
+        tg.grad(z, [y, x], create_graph=create_graph)
+    with pytest.raises(RuntimeError, match="x was written after it was recorded"):
+        z.backward()
+    assert y.grad is None

@@ -70,7 +70,7 @@ def pullback(
                 found[node] = totals.own(node, g)
             if needs := needs_of(node):
                 op, inputs, now.scope = node.op, node.inputs, node.scope
-                if False in needs:
+                if False in needs or op.variadic:  # where nothing may be sent to an input
                     check_unwritten(node)
                 given = (g, node, *inputs) if now.recording else (g, node._array, *node.values)
                 sent = op.gradients(given, needs, node.settings)

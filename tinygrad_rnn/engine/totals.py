@@ -36,7 +36,7 @@ class Totals:
         if type(gradient) is Term:
             terms = self.waiting[node]
             terms.append(gradient)
-            entries = len(terms) * gradient.inputs[0].size
+            entries = len(terms) * getattr(gradient.inputs[0], "size", 1)
             if entries > ENTRIES_THAT_WAIT and entries > node.size:
                 self.gather(node)
             return
@@ -71,10 +71,10 @@ class Totals:
             by_op.setdefault(term.op, []).append(term)
         for op, terms in by_op.items():
             for term in [op.join(terms)] if op.join else terms:
-                fresh = node not in self.arrays
-                self.add(node, fitted(term(), node, op))
-                if fresh and type(self.arrays[node]) is np.ndarray:
+                gradient = fitted(term(), node, op)
+                if node not in self.arrays and _is_new(gradient, term):
                     self.owned.add(node)
+                self.add(node, gradient)
 
     def take(self, node: Node) -> Any:
         """What has arrived for the node, no longer here; None where nothing has.
@@ -93,9 +93,11 @@ class Totals:
         op = terms[0].op
         if node.op not in op.through or node in self.arrays or any(t.op is not op for t in terms):
             return None
+        if len(terms) > 1 and not op.join:
+            return None
         del self.waiting[node]
-        joined: Term = op.join(terms)
-        return joined
+        one: Term = op.join(terms) if op.join else terms[0]
+        return one
 
     def rest(self) -> Iterator[Any]:
         """What has arrived for each node, taken one after another."""
@@ -105,6 +107,12 @@ class Totals:
     def own(self, node: Node, g: Any) -> Any:
         """The node's gradient g, taken before, as an array or Tensor that nothing else shares."""
         return g if node in self.owned else copy_of(g)
+
+
+def _is_new(gradient: Any, term: Term) -> bool:
+    """Whether the term's value is an array of its own; of some ops it is an input, or its view."""
+    own = type(gradient) is np.ndarray and gradient.base is None
+    return own and all(x is not gradient for x in term.inputs)
 
 
 def copy_of(g: Any) -> Any:
@@ -123,12 +131,16 @@ def fitted(gradient: Any, x: Node, op: Op) -> Any:
     try:
         if gradient.shape != array.shape:
             gradient = _summed(gradient, x, op)
-        return gradient if gradient.dtype is array.dtype else cast(gradient, dtype=array.dtype)
-    except AttributeError as error:
-        raise TypeError(
-            f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give "
-            f"an array of shape {array.shape}"
-        ) from error
+        if gradient.dtype is array.dtype:
+            return gradient
+        if gradient.dtype.kind in "fiub":
+            return cast(gradient, dtype=array.dtype)
+    except AttributeError:
+        pass
+    raise TypeError(
+        f"{op.name}: the rule gave {gradient!r:.60} for {x.name or 'an input'}; it must give "
+        f"an array of shape {array.shape}, of real numbers"
+    )
 
 
 def _summed(gradient: Any, x: Node, op: Op) -> Any:

@@ -186,6 +186,8 @@ def _door_of_all(op: Op) -> Door:
 
     def gradients(given: Any, needs: Any, settings: Any) -> Sent:
         found = rule(*given, **settings)
+        if not hasattr(found, "__len__"):
+            raise TypeError(f"{op.name}: the rule gave {found!r:.60}; it must give a list")
         if len(found) != len(needs):
             raise ValueError(
                 f"{op.name}: the rule gave {len(found)} gradients for {len(needs)} inputs"
