@@ -877,3 +877,19 @@ def test_an_input_to_which_a_rule_sends_nothing_is_guarded_too(create_graph: boo
     with pytest.raises(RuntimeError, match="x was written after it was recorded"):
         z.backward()
     assert y.grad is None
+
+
+@tg.op(y=lambda g, z, x, y: g * x)
+def times(x: Any, y: Any) -> Any:
+    """x y, with no gradient by x."""
+    return x * y
+
+
+def test_an_input_without_a_rule_is_guarded_too() -> None:
+    """An input that has no rule, though it requires a gradient, may be read by another's rule."""
+    x, y = leaf([1, 2], name="x"), leaf([3, 4])
+    z = times(x, y).sum()
+    x.data -= 9.0
+    with pytest.raises(RuntimeError, match="x was written after it was recorded"):
+        z.backward()
+    assert y.grad is None

@@ -70,10 +70,10 @@ def pullback(
                 found[node] = totals.own(node, g)
             if needs := needs_of(node):
                 op, inputs, now.scope = node.op, node.inputs, node.scope
-                if False in needs or op.variadic:  # where nothing may be sent to an input
-                    check_unwritten(node)
                 given = (g, node, *inputs) if now.recording else (g, node._array, *node.values)
                 sent = op.gradients(given, needs, node.settings)
+                if len(sent) < len(inputs):  # the others are looked at when they are reached
+                    check_unwritten(node)
                 for place, gradient in watch.sent(node, g, sent) if watch else sent:
                     receive(inputs[place], gradient, op)
     for node in (*arrays, *waiting):  # its place on the tape is after its use
