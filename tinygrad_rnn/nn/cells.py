@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.tensor import Tensor
-from ..ops import addmm, matmul, sigmoid, split, tanh
+from ..ops import addmm, matmul, split
 from .module import Input, Module, Parameter, Rng, uniform
 
 Nonlinearity = Literal["tanh", "relu"]
@@ -62,8 +62,8 @@ def lstm_step(z: Any, state: State, W: Any, b: Any) -> State:
     """
     h, c = state
     i, f, g, o = split(_gates(z, h, W, b), 4, axis=-1)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    return sigmoid(o) * tanh(c), c
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
 
 
 def gru_step(z: Any, state: State, W: Any, b: Any) -> State:
@@ -75,8 +75,8 @@ def gru_step(z: Any, state: State, W: Any, b: Any) -> State:
     (h,) = state
     z_r, z_u, z_n = split(z, 3, axis=-1)
     a_r, a_u, a_n = split(affine(h, W, b), 3, axis=-1)
-    u = sigmoid(z_u + a_u)
-    n = tanh(z_n + sigmoid(z_r + a_r) * a_n)
+    u = (z_u + a_u).sigmoid()
+    n = (z_n + (z_r + a_r).sigmoid() * a_n).tanh()
     return ((1 - u) * n + u * h,)
 
 
@@ -90,8 +90,8 @@ def gru_step_reset_before(z: Any, state: State, W: Any, b: Any) -> State:
     z_r, z_u, z_n = split(z, 3, axis=-1)
     b_ru, b_n = (None, None) if b is None else (b[: 2 * H], b[2 * H :])
     a_r, a_u = split(affine(h, W[:, : 2 * H], b_ru), 2, axis=-1)
-    u = sigmoid(z_u + a_u)
-    n = tanh(z_n + affine(sigmoid(z_r + a_r) * h, W[:, 2 * H :], b_n))
+    u = (z_u + a_u).sigmoid()
+    n = (z_n + affine((z_r + a_r).sigmoid() * h, W[:, 2 * H :], b_n)).tanh()
     return ((1 - u) * n + u * h,)
 
 

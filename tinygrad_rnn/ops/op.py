@@ -203,13 +203,19 @@ def _door_of_each(op: Op) -> Door:
     inputs = [f"x{k}" for k in range(len(op.inputs))]
     inputs[-1:] = [f"*{x}" if op.open_ended else x for x in inputs[-1:]]
     settings = [f"{name}=settings[{name!r}]" for name in op.settings]
+    calls = {
+        k: f"({k}, rule_{k}({', '.join(['g', 'z', *inputs, *settings])}))"
+        for k, rule in enumerate(op.rules)
+        if rule is not None
+    }
     lines = ["def gradients(given, needs, settings):", f" g, z, {', '.join(inputs)} = given"]
-    lines += [" sent = []"]
-    for k, rule in enumerate(op.rules):
-        if rule is not None:
-            call = f"rule_{k}({', '.join(['g', 'z', *inputs, *settings])})"
-            lines.append(f" if needs[{k}]: sent.append(({k}, {call}))")
-    exec("\n".join([*lines, " return sent"]), names)
+    if len(calls) == 1:
+        lines += [f" return [{call}] if needs[{k}] else []" for k, call in calls.items()]
+    else:
+        lines += [" sent = []"]
+        lines += [f" if needs[{k}]: sent.append({call})" for k, call in calls.items()]
+        lines += [" return sent"]
+    exec("\n".join(lines), names)
     gradients: Door = names["gradients"]
     return gradients
 

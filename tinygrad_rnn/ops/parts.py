@@ -84,10 +84,13 @@ def getitem_(x: Any, *, index: Any) -> Any:
 
 def _unsliced(terms: list[Term]) -> Term:
     """One array of zeros with the parts of all terms in it."""
+    parts: list[Any] = []
+    indices: list[Any] = []
+    for term in terms:
+        parts += term.inputs
+        indices += term.settings["indices"]
     shape = terms[0].settings["shape"]
-    indices = tuple([index for term in terms for index in term.settings["indices"]])
-    parts = tuple([x for term in terms for x in term.inputs])
-    return Term(unslice, parts, {"shape": shape, "indices": indices})
+    return Term(unslice, tuple(parts), {"shape": shape, "indices": tuple(indices)})
 
 
 @op(join=_unsliced, xs=lambda g, z, *xs, shape, indices: [g[index] for index in indices])
@@ -98,7 +101,10 @@ def unslice(*xs: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
     array([0., 1., 6., 0.])
     """
     if len(shape) > 1 and indices == tuple(range(shape[0] - 1, -1, -1)):
-        return np.concatenate(xs[::-1]).reshape(shape)  # a sequence, read backwards: no zeros
+        total = np.empty(shape, xs[0].dtype)  # a sequence, read backwards: no zeros
+        rows = total.reshape(shape[0] * shape[1], *shape[2:])
+        np.concatenate(xs[::-1], out=rows, casting="same_kind")
+        return total
     total = np.zeros(shape, xs[0].dtype)
     for index, x in zip(indices, xs, strict=True):
         total[index] += x
