@@ -110,6 +110,11 @@ ROWS: list[Row] = [
       for c, a, b in [((), (), ()), ((2, 3), (2, 3), (2, 3)), ((2, 1), (3,), (1, 1))]
       for dtype in ("f8", "f4")],
     Row("where", [_normal(3) > 0, _normal(3), 2.0]),
+    Row("where", [np.array([0.0, 1.0, -2.0]), _normal(3), _normal(3, seed=1)]),
+    Row("matmul", [_normal(1, 3), _normal(3, seed=1)], rtol=1e-13),
+    *[Row(name, [_normal(3), _normal(3, dtype=dtype, seed=1)])
+      for name in ("maximum", "minimum") for dtype in ("?", "f4")],
+    Row("stack", [np.asarray(_normal()), 2.0], {"axis": 0}),
     *[Row("clip", [_normal(2, 3, dtype=dtype), *ends]) for dtype in ("f8", "f4")
       for ends in [(-0.5, 0.5), (None, 0.5), (-0.5, None), (_normal(3) - 1, 1.0)]],
     *[Row(name, [_normal(2, 3)]) for name in ("positive",)],
