@@ -198,7 +198,17 @@ def _door_of_all(op: Op) -> Door:
 
 
 def _door_of_each(op: Op) -> Door:
-    """Each rule called by name: a loop over them costs as much as what a small op computes."""
+    """Each rule called by name: a loop over them costs as much as what a small op computes.
+
+    For multiply this is written:
+
+        def gradients(given, needs, settings):
+            g, z, x0, x1 = given
+            sent = []
+            if needs[0]: sent.append((0, rule_0(g, z, x0, x1)))
+            if needs[1]: sent.append((1, rule_1(g, z, x0, x1)))
+            return sent
+    """
     names: dict[str, Any] = {f"rule_{k}": rule for k, rule in enumerate(op.rules)}
     inputs = [f"x{k}" for k in range(len(op.inputs))]
     inputs[-1:] = [f"*{x}" if op.open_ended else x for x in inputs[-1:]]
