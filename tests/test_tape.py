@@ -879,6 +879,14 @@ def test_an_input_to_which_a_rule_sends_nothing_is_guarded_too(create_graph: boo
     assert y.grad is None
 
 
+def test_a_term_has_inputs_and_an_operation() -> None:
+    """What could not wait, since it has nothing that tells its size, or no op, is refused."""
+    with pytest.raises(ValueError, match="Term: matmul is given no inputs"):
+        tg.Term(tg.matmul, (), {})
+    with pytest.raises(TypeError, match="Term: op is <ufunc 'tanh'>"):
+        tg.Term(np.tanh, (np.ones(2),), {})  # type: ignore[arg-type]
+
+
 @tg.op(y=lambda g, z, x, y: g * x)
 def times(x: Any, y: Any) -> Any:
     """x y, with no gradient by x."""

@@ -287,7 +287,7 @@ class Term:
 
     A rule returns a Term where many terms are cheaper added together than one by one: the
     products of T time steps are one product of stacked operands. `op.join` makes one of many.
-    Raises: TypeError where op is no Op.
+    Raises: TypeError where op is no Op, ValueError without inputs.
     """
 
     __slots__ = ("inputs", "op", "settings")
@@ -297,6 +297,8 @@ class Term:
             raise TypeError(
                 f"Term: op is {op!r:.60}; it must be an operation, as @tg.op makes them"
             )
+        if not inputs:
+            raise ValueError(f"Term: {op.name} is given no inputs; give one or more")
         self.op = op
         self.inputs = inputs
         self.settings = settings
