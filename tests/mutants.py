@@ -81,6 +81,7 @@ TESTS: tuple[Any, ...] = (  # that judge
     test_scales.test_float16_counts_beyond_its_end,
     test_tape.test_contributions_of_every_kind_add_up,
     test_tape.test_the_gradient_of_a_weight_is_the_sum_over_its_uses,
+    test_tape.test_what_waits_is_joined_before_it_is_large,
     test_programs.test_programs_written_down_are_right,
 )
 FIXTURES = [("pair", test_ops.BOTH_WAYS)]

@@ -17,6 +17,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine.tape import tape
+from tinygrad_rnn.engine.totals import ENTRIES_THAT_WAIT, Totals
 from tinygrad_rnn.ops.shape import transpose
 
 from .numeric import assert_near
@@ -877,6 +878,19 @@ def test_an_input_to_which_a_rule_sends_nothing_is_guarded_too(create_graph: boo
     with pytest.raises(RuntimeError, match="x was written after it was recorded"):
         z.backward()
     assert y.grad is None
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_what_waits_is_joined_before_it_is_large(size: int) -> None:
+    """Of many terms no more wait than hold a bound's entries, or those of the node itself."""
+    totals, node = Totals(), leaf(np.zeros((size, 1)))
+    wide = ENTRIES_THAT_WAIT // 4
+    assert wide > node.size
+    left, right = np.ones((size, wide)), np.ones((wide, 1))
+    for _ in range(9):
+        totals.receive(node, tg.Term(tg.matmul, (left, right), {}), tg.matmul)
+        assert len(totals.waiting.get(node, ())) * left.size <= ENTRIES_THAT_WAIT
+    np.testing.assert_array_equal(totals.take(node), np.full((size, 1), 9 * wide))
 
 
 def test_a_term_has_inputs_and_an_operation() -> None:
