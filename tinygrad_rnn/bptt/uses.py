@@ -133,9 +133,10 @@ def edge_gradients(
     found: dict[Node, list[tuple[Node, int, Array]]] = {tensor: [] for tensor in wanted}
     for node in reversed(users):
         if node in gradients:
-            for place, gradient in node_vjp(node, gradients[node]).items():
-                array = gradient_array(gradient, node, place)
-                for tensor in users[node].get(place, ()):
+            sent = node_vjp(node, gradients[node])
+            for place in filter(sent.__contains__, users[node]):  # other Terms are not called
+                array = gradient_array(sent[place], node, place)
+                for tensor in users[node][place]:
                     back = through_views(array, node.inputs[place], tensor)
                     shared = back.base is not None or back is gradients[node]
                     own = np.array(back, order="C") if shared else back
